@@ -1,0 +1,8 @@
+export default {
+  files: ['test/**/*.test.ts', 'plugins/**/*.test.ts'],
+  typescript: {
+    rewritePaths: {'lib/': 'dist/lib/', 'plugins/': 'dist/plugins/', 'test/': 'dist/test/'},
+    compile: false,
+  },
+  timeout: '60s',
+};

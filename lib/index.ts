@@ -1,0 +1,1 @@
+export {CpmError} from './errors.ts';
