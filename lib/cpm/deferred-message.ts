@@ -1,0 +1,55 @@
+/** What waits for a served user: a chat message, or a disposition notification about one that he sent. */
+export type DeferredKind = 'chat' | 'notification';
+
+/** Dispositions that a sender can ask to be told about (RFC 5438 §6.2). */
+export type Disposition = 'positive-delivery' | 'negative-delivery' | 'processing' | 'display' | 'interworking';
+
+/** What the delivery INVITE repeats of the session in which the message was accepted (CPM-CF 8.3.2.9.1.1, rows A1, A6, A8, A9). */
+export interface OriginalSession {
+  readonly conversationId: string;
+  readonly contributionId: string;
+  /** The public identity that the sender addressed, as it stood in the Request-URI. */
+  readonly recipientAddress: string;
+  /** The authenticated originator as a URI, fit to be written in Referred-By. */
+  readonly senderAddress: string;
+  /** `+sip.instance` of the sender's device, without quotes: `<urn:gsma:imei:…>`. */
+  readonly senderInstance: string | undefined;
+  readonly subject: string | undefined;
+  /** The offer of the original INVITE, whose capabilities the delivery offer repeats. */
+  readonly offer: string | undefined;
+}
+
+/** A message that the PF is about to take responsibility for. */
+export interface NewDeferredMessage {
+  /** Canonical key of the served user for whom it waits. */
+  readonly servedUser: string;
+  /** Canonical address of the authenticated originator (6.1); never taken from CPIM. */
+  readonly sender: string;
+  readonly kind: DeferredKind;
+  readonly imdnMessageId: string | undefined;
+  readonly dispositions: readonly Disposition[];
+  /** MIME type of `bytes` as the MSRP SEND or SIP MESSAGE gave it, `message/cpim` as a rule. */
+  readonly contentType: string;
+  /** The message, octet for octet (row E1). */
+  readonly bytes: Uint8Array;
+  /** CPIM DateTime in milliseconds; used by the policy that orders senders, never inside a sender (T64). */
+  readonly dateTime: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number;
+  /** Milliseconds since 1970 after which the message is no longer offered. */
+  readonly expiresAt: number;
+  readonly session: OriginalSession;
+}
+
+/** `queued`: to be offered; `sent`: the client said 200, its delivery notification is awaited (row A21). */
+export type PendingState = 'queued' | 'sent';
+
+/** A message that is durably kept. */
+export interface DeferredMessage extends NewDeferredMessage {
+  /** Storage key of the PF's own, unique in the store. */
+  readonly id: string;
+  /** Order of arrival: grows strictly within (servedUser, sender). */
+  readonly sequence: number;
+  readonly state: PendingState;
+  readonly sentAt: number | undefined;
+}

@@ -1,0 +1,17 @@
+import type {DeferredQueue} from './deferred-queue.ts';
+import type {DialogRecords} from './dialog-records.ts';
+import type {Leases} from './leases.ts';
+import type {Registrations} from './registrations.ts';
+
+/** One durable store with all its ports. Opening one never waits for the server: `available` tells, and `onAvailability` reports changes. */
+export interface Store {
+  readonly deferredQueue: DeferredQueue;
+  readonly registrations: Registrations;
+  readonly leases: Leases;
+  readonly dialogRecords: DialogRecords;
+  /** Whether the last word from the store was good; a failed call makes it false, a background probe makes it true again. */
+  readonly available: boolean;
+  onAvailability(listener: (available: boolean) => void): void;
+  /** Waits for what is under way, bounded, and closes. May be called twice. */
+  close(): Promise<void>;
+}
