@@ -1,0 +1,2 @@
+/** Which network a leg faces: the served user's devices, or the core and other functions. They listen and advertise apart. */
+export type Side = 'access' | 'core';

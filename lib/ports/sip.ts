@@ -1,0 +1,128 @@
+/**
+ * SIP as the procedures see it: requests, dialogs, nothing of drachtio. Header names are written as the standards write them
+ * (`Conversation-ID`), read without regard to case and with compact forms expanded.
+ */
+export interface SipMessageView {
+  /** A header's value, several joined by `, `; undefined when absent. */
+  header(name: string): string | undefined;
+  /** Body octets; empty when there is none. */
+  readonly body: Uint8Array;
+}
+
+export interface SipRequestView extends SipMessageView {
+  readonly method: string;
+  /** The Request-URI as it stood. */
+  readonly uri: string;
+  readonly callId: string;
+  /** Where it came from, as the server saw it. */
+  readonly source: {readonly address: string; readonly port: number; readonly protocol: string};
+}
+
+export interface SipResponseView extends SipMessageView {
+  readonly status: number;
+  readonly reason: string;
+}
+
+export interface SipReply {
+  readonly reason?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** A request outside a dialog. It gets exactly one of `respond` (final) and `proxy`; a second final answer is dropped and logged. */
+export interface IncomingRequest extends SipRequestView {
+  respond(status: number, reply?: SipReply): Promise<void>;
+  /** Lets it go on unchanged along its Route, or to its Request-URI (record-routing INVITEs); resolves when that is done. */
+  proxy(): Promise<void>;
+}
+
+export interface IncomingInvite extends IncomingRequest {
+  /** 200 with an answer; resolves with the dialog once the ACK came, rejects when it was cancelled or never acknowledged. */
+  accept(reply: SipReply): Promise<SipDialog>;
+  /** The inviter gave up; the 487 has gone out. Called at once when it already happened. */
+  onCancel: ((reason: string | undefined) => void) | undefined;
+  readonly cancelled: boolean;
+}
+
+export interface OutgoingRequest {
+  /** Request-URI; a `tel:` is never given here (lib/cpm/address asSipRequestUri). */
+  readonly uri: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Repeated headers that must not be joined, such as several Accept-Contact. */
+  readonly repeated?: Readonly<Record<string, readonly string[]>>;
+  readonly body?: string | Uint8Array;
+  /** Route set in order, written as Route headers; the first one is the next hop. */
+  readonly route?: readonly string[];
+  /** Next hop without a Route header (an outbound proxy that is not record-routed), `sip:host:port;transport=tcp`. */
+  readonly nextHop?: string;
+}
+
+export type InviteOutcome =
+  | {readonly kind: 'accepted'; readonly dialog: SipDialog; readonly response: SipResponseView}
+  | {readonly kind: 'refused'; readonly response: SipResponseView}
+  /** No final answer could be had: server away, request not sent. `status` is what an upstream would be told. */
+  | {readonly kind: 'failed'; readonly status: number; readonly why: string};
+
+export interface OutgoingInvite {
+  /** Never rejects. After `cancel`, an accepted one that crossed the CANCEL is ended by the adapter and comes out as `refused` 487. */
+  readonly outcome: Promise<InviteOutcome>;
+  onProvisional: ((response: SipResponseView) => void) | undefined;
+  /** CANCEL with a Reason; does nothing once the outcome is there. */
+  cancel(reason?: string): void;
+}
+
+/** An established dialog. Ended by `bye` or by the peer; `onBye` is then called exactly once if the peer, or the server, ended it. */
+export interface SipDialog {
+  /** The server's dialog id: what a next life of this node needs to end it. */
+  readonly id: string;
+  readonly callId: string;
+  /** Name of the server that holds it. */
+  readonly server: string;
+  readonly ended: boolean;
+  /**
+   * The peer's BYE. Its 200 goes out when the promise resolves, with those headers, or after `byeAnswerMilliseconds` at the latest (T7).
+   * `by`: `peer`, or `server` where the SIP server ended the dialog itself (session expired, ACK missing).
+   */
+  onBye: ((bye: SipRequestView, by: 'peer' | 'server') => Promise<SipReply | undefined>) | undefined;
+  /** re-INVITE or UPDATE of the peer; without a listener it is answered 200 with the session as it stands (and Session-Expires, §3.4). */
+  onModify: ((request: SipRequestView) => Promise<{readonly status: number} & SipReply>) | undefined;
+  /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY); without a listener 200 for INFO and NOTIFY, 405 otherwise. */
+  onRequest: ((request: SipRequestView) => Promise<{readonly status: number} & SipReply>) | undefined;
+  /** Ends the dialog; resolves with the status of the answer, 408 when none came, 481 when it was gone already. Idempotent. Never rejects. */
+  bye(headers?: Readonly<Record<string, string>>): Promise<number>;
+  /** re-INVITE with a new session description. Never rejects: transport trouble is a 408 or 503. */
+  modify(body: string, headers?: Readonly<Record<string, string>>): Promise<SipResponseView>;
+}
+
+export interface SubscriptionOptions extends OutgoingRequest {
+  readonly event: string;
+  readonly expiresSeconds: number;
+}
+
+export interface Subscription {
+  onNotify: ((notify: SipRequestView) => void) | undefined;
+  onEnd: ((why: string) => void) | undefined;
+  /** SUBSCRIBE with Expires 0; idempotent. */
+  end(): Promise<void>;
+  refresh(): Promise<void>;
+}
+
+export interface Sip {
+  invite(request: OutgoingRequest): OutgoingInvite;
+  /** MESSAGE, OPTIONS …: resolves with the final response; 408 or 503 stand for none. Never rejects. */
+  request(method: string, request: OutgoingRequest): Promise<SipResponseView>;
+  subscribe(options: SubscriptionOptions): Promise<Subscription>;
+  /** BYE for a dialog that an earlier life of this node left in the server, by its recorded id. Resolves with the status, 481 when unknown. */
+  endLeftDialog(id: string, headers: Readonly<Record<string, string>>): Promise<number>;
+  /** `sip:host:port;transport=…` of this PF as the network reaches it, for Contact. */
+  readonly contactUri: string;
+  readonly connected: boolean;
+  onConnection(listener: (connected: boolean) => void): void;
+}
+
+/** What the adapter hands to the procedures. `pass` means: not for the PF, the application's own handlers go on (or it is proxied where there are none). */
+export interface SipHandlers {
+  invite(invite: IncomingInvite): Promise<'handled' | 'pass'>;
+  /** REGISTER, MESSAGE, OPTIONS and any other method outside a dialog. */
+  request(request: IncomingRequest): Promise<'handled' | 'pass'>;
+}
