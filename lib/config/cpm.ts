@@ -1,0 +1,72 @@
+import {z} from 'zod';
+import {finalStatus, sipUri, whole} from './values.ts';
+
+const day = 86_400;
+
+const refusal = z.enum(['refuse', 'defer']);
+
+const refusalPolicy = z
+  .object({
+    486: refusal.default('defer').describe('Busy here.'),
+    488: refusal.default('refuse').describe('Not acceptable here.'),
+    606: refusal.default('refuse').describe('Not acceptable.'),
+  })
+  .catchall(refusal)
+  .superRefine((table, context) => {
+    for (const status of Object.keys(table)) {
+      if (/^\d+$/.test(status) && finalStatus.safeParse(Number(status)).success) continue;
+      context.addIssue({code: 'custom', path: [status], message: 'a status from 300 to 699 as key'});
+    }
+  })
+  .prefault({})
+  .describe(
+    "What a device's final answer does to the inviter: `refuse` hands it back, `defer` accepts and keeps his messages. " +
+      'Any status may be added; others are refused. Fixed: 603 refuses; 408, 480, 5xx and silence defer.',
+  );
+
+/** Section `cpm`: policies of the procedures. */
+export const cpm = z
+  .strictObject({
+    deferredMsgMgmtUri: sipUri
+      .optional()
+      .describe(
+        'P-Asserted-Identity of deliveries; unset: sip:rcse-standfw@ and the home domain. Phones look for that user part.',
+      ),
+    refusalPolicy,
+    deferStopsDelivery: z
+      .array(finalStatus)
+      .default([480])
+      .describe('Answers to a delivery INVITE that end it for all senders; others only skip the sender (8.3.2.9.1.1).'),
+    deliveryRetrySeconds: z
+      .array(whole(1, day))
+      .min(1)
+      .default([60, 300, 900, 3600])
+      .describe('Waits between delivery attempts while the user stays registered; the last one repeats.'),
+    deliveryWindowMessages: whole(1, 1000).default(32).describe('Messages read ahead of a delivery.'),
+    deliveryWindowBytes: whole(1, 2 ** 30)
+      .default(4 * 2 ** 20)
+      .describe('Bytes at which that window closes; one message always fits.'),
+    deferredRetentionSeconds: whole(60, 3650 * day)
+      .default(30 * day)
+      .describe('How long a message waits before it expires.'),
+    sentReofferSeconds: whole(1, 30 * day)
+      .default(60)
+      .describe('Age at which a message sent but not confirmed is offered again, at the next registration.'),
+    settledRetentionSeconds: whole(60, 365 * day)
+      .default(7 * day)
+      .describe('How long the identity of a delivered message is remembered against repetitions.'),
+    expirySweepSeconds: whole(1, day).default(60).describe('How often expired messages are looked for.'),
+    maxMessageBytes: whole(1024, 2 ** 30)
+      .default(10 * 2 ** 20)
+      .describe('Largest message (a=max-size); larger ones get 413.'),
+    imdnUnsupportedPolicy: z
+      .enum(['trust', 'treat-as-unsupported'])
+      .default('trust')
+      .describe('A client without a=accept-wrapped-types: trusted to send notifications, or not.'),
+    notificationRoute: z
+      .enum(['session', 'message'])
+      .default('session')
+      .describe('How pending notifications go: with the next session of that sender, or at once as SIP MESSAGE.'),
+  })
+  .prefault({})
+  .describe('Policies of the Participating Function (CPM Conversation Functions).');

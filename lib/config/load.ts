@@ -1,0 +1,165 @@
+import {readFileSync} from 'node:fs';
+import nodePath from 'node:path';
+import {LineCounter, isMap, isScalar, isSeq, parseDocument, visit} from 'yaml';
+import type {Document} from 'yaml';
+import type {z} from 'zod';
+import {ConfigError, didYouMean} from './mistakes.ts';
+import type {Mistake} from './mistakes.ts';
+import {outline, outlineAt} from './outline.ts';
+import type {Outline} from './outline.ts';
+import {schema} from './schema.ts';
+
+type DeepReadonly<T> = T extends object ? {readonly [K in keyof T]: DeepReadonly<T[K]>} : T;
+
+type Parsed = z.output<typeof schema>;
+
+/** The configuration, checked, with every default in place and every path absolute. */
+export type Config = DeepReadonly<
+  Parsed & {
+    cpm: {deferredMsgMgmtUri: string};
+    relay: {spoolDirectory: string};
+    store: {path: string};
+  }
+>;
+
+/** Reads a configuration file; see `parseConfig`. A file that cannot be read is a mistake, too. */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError([{file, line: 1, key: '', sentence: `cannot be read: ${why}`}]);
+  }
+  return parseConfig(text, file, env);
+}
+
+/**
+ * Checks a configuration in YAML. `${NAME}` in a value stands for an environment variable; a key without a value has its default.
+ * `name` is the file's name: it stands in front of mistakes, and paths are read relative to its folder.
+ * Throws `ConfigError` (`CPM_CONFIG`) with every mistake found.
+ */
+export function parseConfig(text: string, name: string, env: NodeJS.ProcessEnv): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {lineCounter: lines, prettyErrors: false});
+  const mistake = (offset: number, key: string, sentence: string): Mistake => ({
+    file: name,
+    line: Math.max(1, lines.linePos(offset).line),
+    key,
+    sentence,
+  });
+
+  const unreadable = [...document.errors, ...document.warnings].map((error) =>
+    mistake(error.pos[0], '', error.message),
+  );
+  if (unreadable.length > 0) throw new ConfigError(unreadable);
+  const unset = substitute(document, env).map(({offset, variable}) =>
+    mistake(offset, '', `the environment variable ${variable} is not set`),
+  );
+  if (unset.length > 0) throw new ConfigError(unset);
+
+  const given: unknown = document.toJS() ?? {};
+  const result = schema.safeParse(given);
+  if (!result.success) {
+    const found = result.error.issues.flatMap((issue) => describe(issue, given));
+    throw new ConfigError(found.map(({path, sentence}) => mistake(offsetOf(document, path), path.join('.'), sentence)));
+  }
+  return complete(result.data, nodePath.dirname(nodePath.resolve(name)));
+}
+
+/** Puts the environment's values in, and takes keys without a value out. Answers the variables that are not there. */
+function substitute(document: Document.Parsed, env: NodeJS.ProcessEnv): {offset: number; variable: string}[] {
+  const missing: {offset: number; variable: string}[] = [];
+  visit(document, {
+    Pair: (_, pair) => (isScalar(pair.value) && pair.value.value === null ? visit.REMOVE : undefined),
+    Scalar(key, scalar) {
+      if (key === 'key' || typeof scalar.value !== 'string') return;
+      scalar.value = scalar.value.replace(/\$\{(\w+)\}/g, (_, variable: string) => {
+        const value = env[variable];
+        if (value === undefined) missing.push({offset: scalar.range?.[0] ?? 0, variable});
+        return value ?? '';
+      });
+    },
+  });
+  return missing;
+}
+
+interface Finding {
+  readonly path: readonly string[];
+  readonly sentence: string;
+}
+
+/** A finding of the schema in our words; an issue about several unknown keys is several findings. */
+function describe(issue: z.core.$ZodIssue, given: unknown): Finding[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.keys(outlineAt(path)?.keys ?? {});
+    return issue.keys.map((key) => {
+      const meant = didYouMean(key, known);
+      const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`;
+      return {path: [...path, key], sentence: `is not known; ${hint}`};
+    });
+  }
+  if (issue.code === 'custom' && issue.message !== 'Invalid input')
+    return [{path, sentence: `expected ${issue.message}`}];
+  const at = outlineAt(path);
+  const found = at?.secret === true ? '' : `, found ${show(valueAt(given, path))}`;
+  return [{path, sentence: `expected ${at?.expected ?? issue.message}${found}`}];
+}
+
+function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[key] : undefined),
+    value,
+  );
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a section';
+  return JSON.stringify(value);
+}
+
+/** Where the value at `path` is written, or the innermost part of the path that is there. */
+function offsetOf(document: Document.Parsed, path: readonly string[]): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const key of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
+      if (pair === undefined) break;
+      offset = isScalar(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)];
+      if (isMap(node) || isSeq(node) || isScalar(node)) offset = node.range?.[0] ?? offset;
+    } else break;
+  }
+  return offset;
+}
+
+/** Fills in the defaults that follow from other keys, and makes paths absolute. */
+function complete(parsed: Parsed, folder: string): Config {
+  const {node, relay, store} = parsed;
+  const derived = {
+    ...parsed,
+    cpm: {
+      ...parsed.cpm,
+      deferredMsgMgmtUri: parsed.cpm.deferredMsgMgmtUri ?? `sip:rcse-standfw@${parsed.sip.homeDomain}`,
+    },
+    relay: {...relay, spoolDirectory: relay.spoolDirectory ?? nodePath.join(node.runtimeDirectory, 'spool')},
+    store: {...store, path: store.path ?? nodePath.join(node.stateDirectory, 'cpm.db')},
+  };
+  return absolute(derived, outline, folder) as Config;
+}
+
+function absolute(value: unknown, at: Outline, folder: string): unknown {
+  if (at.path && typeof value === 'string') return nodePath.resolve(folder, value);
+  if (at.type !== 'section' || typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      const inside = at.keys[key];
+      return [key, inside === undefined ? (inner as unknown) : absolute(inner, inside, folder)];
+    }),
+  );
+}

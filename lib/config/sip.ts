@@ -1,0 +1,62 @@
+import {z} from 'zod';
+import {addressRange, host, listenPort, peerPort, sipUri, text, whole} from './values.ts';
+
+const drachtioServer = z.strictObject({
+  host: host.describe('Where drachtio listens for applications.'),
+  port: peerPort.default(9022).describe('Its admin port.'),
+  secret: text.meta({secret: true}).describe('Its admin secret.'),
+});
+
+const embeddedServer = z
+  .strictObject({
+    host: host.default('127.0.0.1').describe('Address on which it listens for SIP.'),
+    port: listenPort.default(5060).describe('Its SIP port, UDP and TCP; 0 takes a free one.'),
+    adminPort: listenPort.default(9022).describe('Loopback port of its admin protocol; 0 takes a free one.'),
+    t1Milliseconds: whole(10, 5000).default(500).describe('Timer T1 (RFC 3261 §17.1.1.1).'),
+  })
+  .prefault({})
+  .describe('The SIP server that is started where no drachtio is named; for evaluation and tests.');
+
+const marker = (role: string, user: string) =>
+  z
+    .strictObject({
+      routeUser: text.default(user).describe(`User part of our topmost Route that means ${role}.`),
+      uriParameter: text.default(user).describe(`Parameter of our Route or Request-URI that means ${role}.`),
+    })
+    .prefault({})
+    .describe(`What marks a request as ${role} where it has no P-Served-User (RFC 5502).`);
+
+/** Section `sip`: the server, the network around it, and how long SIP may take. */
+export const sip = z
+  .strictObject({
+    drachtio: z
+      .array(drachtioServer)
+      .default([])
+      .meta({example: {host: '127.0.0.1', port: 9022, secret: '${DRACHTIO_SECRET}'}})
+      .describe('The drachtio servers. None: the embedded server is started.'),
+    embedded: embeddedServer,
+    contactHost: host.optional().describe("Host in our Contact; unset: the server's own."),
+    homeDomain: host.default('localhost').describe('Domain of the served users.'),
+    outboundProxy: sipUri.optional().describe('Next hop of what the PF originates, where no serving node is known.'),
+    trustedPeers: z
+      .array(addressRange)
+      .default([])
+      .meta({example: '192.0.2.0/24'})
+      .describe('Whose P-Asserted-Identity and P-Served-User are believed (RFC 3325).'),
+    directionMarkers: z
+      .strictObject({
+        originating: marker('originating', 'orig'),
+        terminating: marker('terminating', 'term'),
+      })
+      .prefault({})
+      .describe('How originating and terminating requests are told apart.'),
+    inviteSeconds: whole(1, 180)
+      .default(25)
+      .describe("Silence of the user's devices after which the PF accepts for him."),
+    byeAnswerSeconds: whole(1, 25).default(10).describe('Latest answer to a BYE, whatever still goes on (8.3.2.3).'),
+    sessionExpiresSeconds: whole(90, 86_400).default(1800).describe('Session timer that we ask for (RFC 4028).'),
+    minSeSeconds: whole(90, 86_400).default(90).describe('Shortest session timer that we accept (RFC 4028).'),
+    regEvent: z.boolean().default(false).describe('Subscribe to the reg event of registered users (RFC 3680).'),
+  })
+  .prefault({})
+  .describe('SIP: the server, the network around it, and how long things may take.');
