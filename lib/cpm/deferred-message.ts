@@ -14,6 +14,8 @@ export interface OriginalSession {
   readonly senderAddress: string;
   /** `+sip.instance` of the sender's device, without quotes: `<urn:gsma:imei:…>`. */
   readonly senderInstance: string | undefined;
+  /** A notification goes to the device that sent the message reported on (6.1.2): its `+sip.instance`, where known. */
+  readonly recipientInstance?: string | undefined;
   readonly subject: string | undefined;
   /** The offer of the original INVITE, whose capabilities the delivery offer repeats. */
   readonly offer: string | undefined;

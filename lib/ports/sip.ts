@@ -116,6 +116,8 @@ export interface Sip {
   endLeftDialog(id: string, headers: Readonly<Record<string, string>>): Promise<number>;
   /** `sip:host:port;transport=…` of this PF as the network reaches it, for Contact. */
   readonly contactUri: string;
+  /** Whether a URI's host and port are this PF's own: the SIP server's listening addresses, or the advertised one. */
+  readonly isOwn: (uri: string) => boolean;
   readonly connected: boolean;
   onConnection(listener: (connected: boolean) => void): void;
 }
