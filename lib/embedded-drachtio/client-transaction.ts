@@ -1,8 +1,9 @@
 /** Client transactions, INVITE and others (RFC 3261 §17.1, RFC 6026 §8.4): repeat until answered, acknowledge failures, cancel. */
+import type {Clock} from '../ports/clock.ts';
 import type {Flow} from './flow.ts';
 import {createResponse, headerKey, withHeader, type SipRequest, type SipResponse} from './sip-message.ts';
 import {cseqOf, tagOf, type SipAddress} from './sip-values.ts';
-import type {StartTimer, TimerValues} from './timers.ts';
+import {TimerSet, type TimerValues} from './timers.ts';
 import type {Transport} from './transport.ts';
 
 /** What the user of a client transaction is told. */
@@ -20,7 +21,7 @@ export interface ClientOptions {
   readonly callbacks: ClientCallbacks;
   readonly transport: Transport;
   readonly values: TimerValues;
-  readonly startTimer: StartTimer;
+  readonly clock: Clock;
   readonly newTag: () => string;
   /** Starts the transaction of the CANCEL, once it may be sent. */
   readonly sendCancel: (cancel: SipRequest) => void;
@@ -41,7 +42,7 @@ export class ClientTransaction {
   readonly #invite: boolean;
   readonly #reliable: boolean;
   #state: State = 'trying';
-  #cancels = new Set<() => void>();
+  readonly #timers: TimerSet;
   #heldCancel: SipRequest | undefined;
   #cancelled = false;
   #ack: SipRequest | undefined;
@@ -50,6 +51,7 @@ export class ClientTransaction {
     this.request = options.request;
     this.target = options.target;
     this.#options = options;
+    this.#timers = new TimerSet(options.clock);
     this.#invite = options.request.method === 'INVITE';
     this.#reliable = options.target.protocol === 'tcp';
   }
@@ -64,7 +66,7 @@ export class ClientTransaction {
     const {t1Ms} = this.#options.values;
     this.#send(this.request);
     if (!this.#reliable) this.#repeat(t1Ms);
-    this.#after(64 * t1Ms, () => {
+    this.#timers.after(64 * t1Ms, () => {
       if (this.#state === 'trying' || (this.#state === 'proceeding' && !this.#invite)) this.#answerLocally(408);
     });
   }
@@ -95,8 +97,7 @@ export class ClientTransaction {
   end(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    for (const cancel of this.#cancels) cancel();
-    this.#cancels.clear();
+    this.#timers.stop();
     this.#options.onEnd();
   }
 
@@ -109,14 +110,14 @@ export class ClientTransaction {
       if (held !== undefined) this.#sendCancel(held);
     } else if (this.#invite && response.status < 300) {
       this.#state = 'accepted';
-      this.#after(64 * values.t1Ms, () => {
+      this.#timers.after(64 * values.t1Ms, () => {
         this.end();
       });
     } else {
       this.#state = 'completed';
       if (this.#invite) this.#acknowledge(response);
       const linger = this.#invite ? values.dMs : values.t4Ms;
-      this.#after(this.#reliable ? 0 : linger, () => {
+      this.#timers.after(this.#reliable ? 0 : linger, () => {
         this.end();
       });
     }
@@ -133,7 +134,7 @@ export class ClientTransaction {
     const {sendCancel, values} = this.#options;
     sendCancel(cancel);
     // A peer that answers the CANCEL but never the INVITE must not hold it for ever (RFC 3261 §9.1).
-    this.#after(64 * values.t1Ms, () => {
+    this.#timers.after(64 * values.t1Ms, () => {
       if (!this.answered) this.#answerLocally(408);
     });
   }
@@ -155,21 +156,13 @@ export class ClientTransaction {
   }
 
   #repeat(ms: number): void {
-    this.#after(ms, () => {
+    this.#timers.after(ms, () => {
       const {t2Ms} = this.#options.values;
       const going = this.#state === 'trying' || (this.#state === 'proceeding' && !this.#invite);
       if (!going) return;
       this.#send(this.request);
       this.#repeat(this.#invite ? 2 * ms : this.#state === 'proceeding' ? t2Ms : Math.min(2 * ms, t2Ms));
     });
-  }
-
-  #after(ms: number, run: () => void): void {
-    const cancel = this.#options.startTimer(ms, () => {
-      this.#cancels.delete(cancel);
-      run();
-    });
-    this.#cancels.add(cancel);
   }
 }
 

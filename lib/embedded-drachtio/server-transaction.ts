@@ -1,9 +1,10 @@
 /** Server transactions, INVITE and others (RFC 3261 §17.2, RFC 6026 §8.5): answer once, repeat the answer, wait for the ACK. */
 import {CpmError} from '../errors.ts';
+import type {Clock} from '../ports/clock.ts';
 import {responseTarget, type Flow} from './flow.ts';
 import {headerOf, withHeader, type SipRequest, type SipResponse} from './sip-message.ts';
 import {tagOf} from './sip-values.ts';
-import type {StartTimer, TimerValues} from './timers.ts';
+import {TimerSet, type TimerValues} from './timers.ts';
 import type {Transport} from './transport.ts';
 
 export interface ServerOptions {
@@ -12,7 +13,7 @@ export interface ServerOptions {
   readonly localTag: string;
   readonly transport: Transport;
   readonly values: TimerValues;
-  readonly startTimer: StartTimer;
+  readonly clock: Clock;
   /** Called with a 2xx to INVITE, so that its ACK can be found. */
   readonly onAccepted: (response: SipResponse) => void;
   /** No ACK came for a 2xx that was repeated for 64·T1. */
@@ -34,7 +35,7 @@ export class ServerTransaction {
   readonly #options: ServerOptions;
   readonly #invite: boolean;
   #state: State = 'proceeding';
-  #cancels = new Set<() => void>();
+  readonly #timers: TimerSet;
   #last: SipResponse | undefined;
   #acknowledged = false;
 
@@ -43,6 +44,7 @@ export class ServerTransaction {
     this.flow = options.flow;
     this.localTag = options.localTag;
     this.#options = options;
+    this.#timers = new TimerSet(options.clock);
     this.#invite = options.request.method === 'INVITE';
   }
 
@@ -83,8 +85,8 @@ export class ServerTransaction {
     this.#acknowledged = true;
     if (this.#state === 'completed') {
       this.#state = 'confirmed';
-      this.#stopTimers();
-      this.#after(this.flow.remote.protocol === 'tcp' ? 0 : this.#options.values.t4Ms, () => {
+      this.#timers.stop();
+      this.#timers.after(this.flow.remote.protocol === 'tcp' ? 0 : this.#options.values.t4Ms, () => {
         this.end();
       });
     }
@@ -95,7 +97,7 @@ export class ServerTransaction {
   end(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#stopTimers();
+    this.#timers.stop();
     this.#options.onEnd();
   }
 
@@ -104,7 +106,7 @@ export class ServerTransaction {
     this.#options.onAccepted(sent);
     // TCP does not help here: the 2xx is repeated end to end (RFC 3261 §13.3.1.4).
     if (repeat) this.#repeat(sent, this.#options.values.t1Ms);
-    this.#after(this.#lingerMs(true), () => {
+    this.#timers.after(this.#lingerMs(true), () => {
       const unheard = repeat && !this.#acknowledged;
       this.end();
       if (unheard) this.#options.onAckTimeout();
@@ -118,7 +120,7 @@ export class ServerTransaction {
 
   #complete(ms: number): void {
     this.#state = 'completed';
-    this.#after(ms, () => {
+    this.#timers.after(ms, () => {
       this.end();
     });
   }
@@ -128,7 +130,7 @@ export class ServerTransaction {
   }
 
   #repeat(response: SipResponse, ms: number): void {
-    this.#after(ms, () => {
+    this.#timers.after(ms, () => {
       if (this.#acknowledged) return;
       this.#send(response);
       this.#repeat(response, Math.min(2 * ms, this.#options.values.t2Ms));
@@ -144,18 +146,5 @@ export class ServerTransaction {
   #send(response: SipResponse): void {
     // A response that can't be delivered is lost like one on the wire: the peer repeats its request or gives up.
     this.#options.transport.send(response, responseTarget(response, this.flow)).catch(() => undefined);
-  }
-
-  #stopTimers(): void {
-    for (const cancel of this.#cancels) cancel();
-    this.#cancels.clear();
-  }
-
-  #after(ms: number, run: () => void): void {
-    const cancel = this.#options.startTimer(ms, () => {
-      this.#cancels.delete(cancel);
-      run();
-    });
-    this.#cancels.add(cancel);
   }
 }

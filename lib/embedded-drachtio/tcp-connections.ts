@@ -1,10 +1,10 @@
 /** The TCP side of the transport: listeners, one connection per peer used again, each with bounded memory and an idle time. */
 import {connect, createServer, type Server, type Socket} from 'node:net';
 import {CpmError} from '../errors.ts';
+import type {Clock, Timer} from '../ports/clock.ts';
 import {asCpmError, unreachable, type Flow} from './flow.ts';
 import {createSipStreamParser, type SipLimits, type SipMessage} from './sip-message.ts';
 import type {SipAddress} from './sip-values.ts';
-import type {StartTimer} from './timers.ts';
 
 interface TcpOptions {
   readonly idleMs: number;
@@ -12,7 +12,7 @@ interface TcpOptions {
   readonly maxUnsentBytes: number;
   readonly maxConnections: number;
   readonly limits: SipLimits;
-  readonly startTimer: StartTimer;
+  readonly clock: Clock;
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
   readonly onPeerError: (error: CpmError, remote: SipAddress) => void;
 }
@@ -41,15 +41,15 @@ export function createTcpConnections(options: TcpOptions): TcpConnections {
   function adopt(socket: Socket, remote: SipAddress, ready: Promise<void>): Connection {
     const id = ++lastId;
     const parser = createSipStreamParser(options.limits);
-    let cancelIdle = (): void => undefined;
+    let idle: Timer | undefined;
     const connection: Connection = {
       id,
       socket,
       remote,
       ready,
       touched() {
-        cancelIdle();
-        cancelIdle = options.startTimer(options.idleMs, () => socket.destroy());
+        idle?.cancel();
+        idle = options.clock.after(options.idleMs, () => socket.destroy());
       },
     };
     connections.set(id, connection);
@@ -63,7 +63,7 @@ export function createTcpConnections(options: TcpOptions): TcpConnections {
       options.onPeerError(unreachable(remote, cause), remote);
     });
     socket.on('close', () => {
-      cancelIdle();
+      idle?.cancel();
       connections.delete(id);
     });
     return connection;
@@ -98,14 +98,16 @@ export function createTcpConnections(options: TcpOptions): TcpConnections {
   function open(remote: SipAddress): Connection {
     const socket = connect(remote.port, remote.host);
     const ready = new Promise<void>((resolve, reject) => {
-      const cancel = options.startTimer(options.connectMs, () => socket.destroy(new Error('connecting took too long')));
+      const timer = options.clock.after(options.connectMs, () => socket.destroy(new Error('connecting took too long')));
       socket.once('connect', resolve);
       socket.once('error', reject);
       socket.once('close', () => {
-        cancel();
+        timer.cancel();
         reject(new Error('the connection was closed'));
       });
-      socket.once('connect', cancel);
+      socket.once('connect', () => {
+        timer.cancel();
+      });
     });
     // Whoever sends awaits it too; a connection nobody waits for any more is no unhandled rejection.
     ready.catch(() => undefined);

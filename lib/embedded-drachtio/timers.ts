@@ -1,7 +1,5 @@
-/** Time for the SIP layers: a way to start a timer, and the values of RFC 3261 §17. */
-
-/** Starts a timer: `run` is called once after `ms` milliseconds unless the returned function was called before. */
-export type StartTimer = (ms: number, run: () => void) => () => void;
+/** The timer values of RFC 3261 §17, and timers that end together with their owner. */
+import type {Clock, Timer} from '../ports/clock.ts';
 
 /** The values of RFC 3261 table 4, in milliseconds. Tests make them small or drive them by hand. */
 export interface TimerValues {
@@ -18,11 +16,28 @@ export interface TimerValues {
 /** The defaults of RFC 3261 table 4. */
 export const rfc3261Timers: TimerValues = {t1Ms: 500, t2Ms: 4000, t4Ms: 5000, dMs: 32_000};
 
-/** Timers of the process. They do not keep it alive: its sockets do. */
-export const startSystemTimer: StartTimer = (ms, run) => {
-  const timer = setTimeout(run, ms);
-  timer.unref();
-  return () => {
-    clearTimeout(timer);
-  };
-};
+/** The timers of one thing that lives: they are started one by one and stopped together. */
+export class TimerSet {
+  readonly #clock: Clock;
+  readonly #running = new Set<Timer>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Calls `run` once after `ms` milliseconds. */
+  after(ms: number, run: () => void): Timer {
+    const timer = this.#clock.after(ms, () => {
+      this.#running.delete(timer);
+      run();
+    });
+    this.#running.add(timer);
+    return timer;
+  }
+
+  /** Stops what still runs. */
+  stop(): void {
+    for (const timer of this.#running) timer.cancel();
+    this.#running.clear();
+  }
+}

@@ -12,6 +12,7 @@
  */
 import {randomBytes} from 'node:crypto';
 import {CpmError} from '../errors.ts';
+import {systemClock, type Clock} from '../ports/clock.ts';
 import {ClientTransaction, type ClientCallbacks} from './client-transaction.ts';
 import {responseTarget, sentBy, type Flow} from './flow.ts';
 import {
@@ -24,7 +25,7 @@ import {
 } from './sip-message.ts';
 import {ServerTransaction} from './server-transaction.ts';
 import {cseqOf, parseVia, tagOf, topVia, type SipAddress} from './sip-values.ts';
-import {rfc3261Timers, startSystemTimer, type StartTimer, type TimerValues} from './timers.ts';
+import {rfc3261Timers, type TimerValues} from './timers.ts';
 import type {Transport} from './transport.ts';
 
 export type {ClientCallbacks, ClientTransaction, ServerTransaction};
@@ -47,7 +48,7 @@ export interface TransactionUser {
 
 export interface TransactionLayerOptions {
   readonly timers?: Partial<TimerValues>;
-  readonly startTimer?: StartTimer;
+  readonly clock?: Clock;
   /** Answer every INVITE with 100 at once; default true. */
   readonly trying?: boolean;
   /** Requests held at once; a new one beyond it gets 503. Default 20000. */
@@ -76,7 +77,7 @@ export function createTransactionLayer(
   options: TransactionLayerOptions = {},
 ): TransactionLayer {
   const values: TimerValues = {...rfc3261Timers, ...options.timers};
-  const startTimer = options.startTimer ?? startSystemTimer;
+  const clock = options.clock ?? systemClock;
   const newToken = options.newToken ?? (() => randomBytes(8).toString('hex'));
   const maxTransactions = options.maxTransactions ?? 20_000;
   const clients = new Map<string, ClientTransaction>();
@@ -98,7 +99,7 @@ export function createTransactionLayer(
       },
       transport,
       values,
-      startTimer,
+      clock,
       newTag: newToken,
       sendCancel: (cancel) => startClient(cancel, target, {onResponse: () => undefined}),
       onEnd: () => clients.delete(key),
@@ -116,7 +117,7 @@ export function createTransactionLayer(
       localTag: newToken(),
       transport,
       values,
-      startTimer,
+      clock,
       onAccepted: (response) => {
         ackKey = dialogKey(response);
         accepted.set(ackKey, transaction);

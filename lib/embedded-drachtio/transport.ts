@@ -2,6 +2,7 @@
 import {createSocket, type Socket as UdpSocket} from 'node:dgram';
 import {isIPv6} from 'node:net';
 import {CpmError} from '../errors.ts';
+import {systemClock, type Clock} from '../ports/clock.ts';
 import {
   datagramLimits,
   formatSipMessage,
@@ -13,7 +14,6 @@ import {
 import {asCpmError, parseContact, unreachable, type Flow} from './flow.ts';
 import {parseVia, topVia, withTopVia, type SipAddress} from './sip-values.ts';
 import {createTcpConnections, type TcpConnections} from './tcp-connections.ts';
-import {startSystemTimer, type StartTimer} from './timers.ts';
 
 export interface TransportOptions {
   /** Addresses to listen on, `udp:127.0.0.1:5060` or `tcp:[::1]:0`; port 0 takes any free one. */
@@ -28,7 +28,7 @@ export interface TransportOptions {
   readonly maxConnections?: number;
   readonly udpLimits?: SipLimits;
   readonly tcpLimits?: SipLimits;
-  readonly startTimer?: StartTimer;
+  readonly clock?: Clock;
   /** Told of what a peer did wrong (malformed message, lost connection): for a log line. */
   readonly onPeerError?: (error: CpmError, remote: SipAddress) => void;
 }
@@ -65,7 +65,7 @@ export async function createTransport(options: TransportOptions): Promise<Transp
     maxUnsentBytes: options.maxUnsentBytes ?? 1_048_576,
     maxConnections: options.maxConnections ?? 1000,
     limits: options.tcpLimits ?? streamLimits,
-    startTimer: options.startTimer ?? startSystemTimer,
+    clock: options.clock ?? systemClock,
     onMessage: (message, flow) => {
       receiver(withSource(message, flow.remote), flow);
     },
