@@ -1,0 +1,425 @@
+/**
+ * MSRP off the wire (RFC 4975 §7.3, §9): bytes in, frames out, wherever the input was cut. Bodies are octets and are handed on as views of
+ * the input, in as many pieces as they came; nothing on this way becomes a string.
+ *
+ * A body ends at its end-line. Where Byte-Range names the last octet, the parser looks for the end-line there first and need not look at
+ * what lies between; when it is not there, the octets decide, and this peer's Byte-Range is not believed again.
+ */
+import {CpmError} from '../../errors.ts';
+import type {Flag, FrameHead} from './frame.ts';
+import {flagOf, HeadReader, unintelligible} from './head-reader.ts';
+
+export interface FrameHandlers {
+  /** A frame's head is read. Its views are valid until this call returns. */
+  onStart(head: FrameHead): void;
+  /** A piece of the body, valid until the next `push`, or for good where the caller never writes into what it pushed. Never empty. */
+  onBody(piece: Buffer): void;
+  onEnd(flag: Flag): void;
+  /** `CPM_MSRP_FRAME`: this is not MSRP, or beyond the limits. Said once; the parser takes no more input. */
+  onError(error: CpmError): void;
+}
+
+export interface FrameLimits {
+  /** Octets of a start line: method and transaction id have short bounds, a comment after a status has none. */
+  readonly startLineBytes: number;
+  /** Octets of a start line and all headers: long paths through several relays stay below 4 KB. */
+  readonly headerBytes: number;
+  /** Octets of a body that are kept until its end-line stood where Byte-Range says; longer bodies are searched as they come. */
+  readonly jumpBytes: number;
+}
+
+export const defaultFrameLimits: FrameLimits = {startLineBytes: 512, headerBytes: 8192, jumpBytes: 128 * 1024};
+
+export interface FrameParser {
+  /** Takes input. The parser may keep views of it until the frame's end: the caller does not overwrite it. */
+  push(input: Buffer): void;
+  /** Nothing came for a while: a Byte-Range that promised more octets than came is not waited for any longer. */
+  idle(): void;
+  /** Whether a frame has begun and not ended. */
+  readonly midFrame: boolean;
+  /** Octets looked at or copied so far, some of them more than once: grows linearly with the input. */
+  readonly examined: number;
+}
+
+/** A parser for one direction of one connection. */
+export function createFrameParser(handlers: FrameHandlers, limits: FrameLimits = defaultFrameLimits): FrameParser {
+  return new Parser(handlers, limits);
+}
+
+const lf = 0x0a;
+const cr = 0x0d;
+const newline = Buffer.from('\r\n');
+const hyphens = Buffer.from('\r\n-------');
+/** Octets of an end-line beside its transaction id: CRLF, seven hyphens, flag, CRLF. */
+const endLineExtra = hyphens.length + 1 + newline.length;
+/** Octets below which a piece of a gathered body is copied. */
+const smallPiece = 2048;
+const nothing = Buffer.alloc(0);
+
+class Parser implements FrameParser {
+  readonly #handlers: FrameHandlers;
+  readonly #limits: FrameLimits;
+  readonly #head = new HeadReader();
+  #state: 'head' | 'jump' | 'scan' | 'failed' = 'head';
+  #examined = 0;
+
+  /** Octets of a head that did not come in one piece. */
+  #kept = nothing;
+  #keptLength = 0;
+  /** Where the current line of the head begins, counted from the head's start. */
+  #line = 0;
+  #headLength = 0;
+
+  /** CRLF, hyphens and transaction id of the frame whose body is read; its first `#delimiterLength` octets are valid. */
+  readonly #delimiter = Buffer.alloc(hyphens.length + 32);
+  #delimiterLength = 0;
+  /** How many octets of an end-line were the last ones of the input so far, and the flag among them. */
+  #matched = 0;
+  #flag = 0;
+  /** Octets of `#matched` that are not the body's: the blank line's CRLF, where an end-line may follow at once. */
+  #borrowed = 0;
+  #started = false;
+
+  /** Pieces of a body, its end-line included, that wait for their end to be seen. */
+  #pieces: Buffer[] = [];
+  /** Small pieces are copied together: `#roomLength` octets of `#room` are used. */
+  #room = nothing;
+  #roomLength = 0;
+  #gathered = 0;
+  #awaited = 0;
+  #believes = true;
+
+  constructor(handlers: FrameHandlers, limits: FrameLimits) {
+    this.#handlers = handlers;
+    this.#limits = limits;
+    hyphens.copy(this.#delimiter);
+  }
+
+  get midFrame(): boolean {
+    return this.#state === 'jump' || this.#state === 'scan' || this.#headLength > 0;
+  }
+
+  get examined(): number {
+    return this.#examined;
+  }
+
+  push(input: Buffer): void {
+    this.#guard(() => {
+      this.#consume(input);
+    });
+  }
+
+  idle(): void {
+    if (this.#state !== 'jump') return;
+    this.#guard(() => {
+      this.#replay(this.#takePieces());
+    });
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof CpmError) || error.code !== 'CPM_MSRP_FRAME') throw error;
+      this.#state = 'failed';
+      this.#pieces = [];
+      this.#handlers.onError(error);
+    }
+  }
+
+  #consume(input: Buffer): void {
+    let at = 0;
+    while (at < input.length) {
+      if (this.#state === 'head') at = this.#readHead(input, at);
+      else if (this.#state === 'jump') at = this.#gather(input, at);
+      else if (this.#state === 'scan') at = this.#scan(input, at);
+      else return;
+    }
+    // The head is a view of this input: it is told before the input is gone.
+    if (this.#isAt('scan')) this.#start();
+  }
+
+  // ---- head ----
+
+  #readHead(input: Buffer, begin: number): number {
+    let at = begin;
+    for (;;) {
+      const end = input.indexOf(lf, at);
+      const to = end < 0 ? input.length : end + 1;
+      this.#examined += to - at;
+      this.#headLength += to - at;
+      this.#checkHead();
+      if (end < 0) {
+        this.#keep(input, this.#keptLength === 0 ? begin : at, to);
+        return to;
+      }
+      if (this.#keptLength > 0) this.#keep(input, at, to);
+      else this.#head.at(input, begin);
+      at = to;
+      const kind = this.#endOfLine(this.#keptLength > 0 ? this.#kept : input, this.#keptLength > 0 ? 0 : begin);
+      if (kind === 'header') continue;
+      if (kind === 'blank') return at;
+      if (kind === 'body') return this.#beginBody(input, at);
+      this.#start();
+      this.#end(kind);
+      return at;
+    }
+  }
+
+  #endOfLine(bytes: Buffer, origin: number): 'header' | 'blank' | 'body' | Flag {
+    const from = this.#line;
+    const to = this.#headLength - newline.length;
+    if (to < from || bytes[origin + to] !== cr) throw unintelligible('a line ends with CRLF');
+    if (from === 0 && to === 0) {
+      // CRLF between frames: some peers keep a connection alive with it.
+      this.#forgetHead();
+      return 'blank';
+    }
+    if (from === 0) this.#head.reset();
+    this.#line = this.#headLength;
+    return this.#head.line(from, to);
+  }
+
+  #checkHead(): void {
+    if (this.#line === 0 && this.#headLength > this.#limits.startLineBytes) {
+      throw unintelligible('the start line is too long');
+    }
+    if (this.#headLength > this.#limits.headerBytes) throw unintelligible('the headers are too long');
+  }
+
+  #keep(input: Buffer, from: number, to: number): void {
+    const length = this.#keptLength + to - from;
+    if (length > this.#kept.length) {
+      const larger = Buffer.allocUnsafe(Math.max(512, 2 * length));
+      this.#kept.copy(larger, 0, 0, this.#keptLength);
+      this.#kept = larger;
+    }
+    input.copy(this.#kept, this.#keptLength, from, to);
+    this.#examined += to - from;
+    this.#keptLength = length;
+    this.#head.at(this.#kept, 0);
+  }
+
+  #forgetHead(): void {
+    this.#keptLength = 0;
+    this.#headLength = 0;
+    this.#line = 0;
+  }
+
+  // ---- body ----
+
+  #beginBody(input: Buffer, at: number): number {
+    const tid = this.#head.transactionId;
+    tid.copy(this.#delimiter, hyphens.length);
+    this.#delimiterLength = hyphens.length + tid.length;
+    this.#started = false;
+    this.#matched = this.#borrowed = newline.length;
+
+    const range = this.#head.byteRange;
+    const length = range?.end === undefined ? -1 : range.end - range.start + 1;
+    if (!this.#believes || length < 0 || length > this.#limits.jumpBytes) {
+      this.#state = 'scan';
+      return at;
+    }
+    this.#awaited = length + endLineExtra + tid.length;
+    if (input.length - at >= this.#awaited) {
+      const end = at + length;
+      this.#examined += this.#awaited - length;
+      if (this.#isEndLine(input, end)) return this.#finish(input, at, end);
+      this.#doubt();
+      return at;
+    }
+    // Not here yet. The head stays while its body is gathered.
+    if (this.#keptLength === 0) this.#keep(input, at - this.#headLength, at);
+    this.#gathered = 0;
+    this.#state = 'jump';
+    return at;
+  }
+
+  #gather(input: Buffer, at: number): number {
+    const to = Math.min(input.length, at + this.#awaited - this.#gathered);
+    this.#gathered += to - at;
+    this.#store(input.subarray(at, to));
+    if (this.#gathered < this.#awaited) return to;
+
+    const pieces = this.#takePieces();
+    const endLine = this.#delimiterLength + 1 + newline.length;
+    const last = pieces.at(-1) ?? nothing;
+    if (last.length < endLine) pieces.splice(-2, 2, Buffer.concat(pieces.slice(-2)));
+    const piece = pieces.at(-1) ?? nothing;
+    this.#examined += endLine;
+    if (!this.#isEndLine(piece, piece.length - endLine)) {
+      this.#replay(pieces);
+      return to;
+    }
+    this.#head.bodyLength = this.#gathered - endLine;
+    for (const each of pieces) this.#body(each, 0, each === piece ? each.length - endLine : each.length);
+    this.#start();
+    this.#end(flagOf(piece[piece.length - 1 - newline.length] ?? 0) ?? '$');
+    return to;
+  }
+
+  /** Keeps a view of a large piece, a copy of a small one: a body that comes octet by octet is not kept as so many views. */
+  #store(piece: Buffer): void {
+    if (piece.length >= smallPiece || this.#roomLength + piece.length > this.#room.length) {
+      this.#flushRoom();
+      if (piece.length >= smallPiece) {
+        this.#pieces.push(piece);
+        return;
+      }
+      this.#room = Buffer.allocUnsafe(4 * smallPiece);
+    }
+    piece.copy(this.#room, this.#roomLength);
+    this.#roomLength += piece.length;
+    this.#examined += piece.length;
+  }
+
+  #flushRoom(): void {
+    if (this.#roomLength > 0) this.#pieces.push(this.#room.subarray(0, this.#roomLength));
+    this.#room = nothing;
+    this.#roomLength = 0;
+  }
+
+  #takePieces(): Buffer[] {
+    this.#flushRoom();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return pieces;
+  }
+
+  #doubt(): void {
+    this.#believes = false;
+    this.#state = 'scan';
+  }
+
+  #replay(pieces: readonly Buffer[]): void {
+    this.#doubt();
+    for (const piece of pieces) this.#consume(piece);
+  }
+
+  #scan(input: Buffer, from: number): number {
+    const at = this.#matched > 0 ? this.#resume(input, from) : from;
+    if (!this.#isAt('scan') || at === input.length) return at;
+    const length = this.#delimiterLength;
+    const delimiter = this.#delimiter.subarray(0, length);
+    let search = at;
+    for (;;) {
+      const found = input.indexOf(delimiter, search);
+      if (found < 0) break;
+      this.#examined += found + length - search;
+      if (input.length - found < length + 1 + newline.length) {
+        this.#flag = input[found + length] ?? 0;
+        if (this.#couldEnd(input, found + length)) return this.#pause(input, at, found);
+      } else if (this.#isEndLine(input, found)) return this.#finish(input, at, found);
+      search = found + 1;
+    }
+    this.#examined += input.length - search;
+    return this.#pause(input, at, this.#partialDelimiter(input, Math.max(search, input.length - length + 1)));
+  }
+
+  /** Hands on the body up to `to`; the rest of the input may be the beginning of the end-line. */
+  #pause(input: Buffer, from: number, to: number): number {
+    this.#body(input, from, to);
+    this.#matched = input.length - to;
+    return input.length;
+  }
+
+  /** Whether flag, CR and LF stand there as far as the input goes. */
+  #couldEnd(input: Buffer, at: number): boolean {
+    if (at < input.length && flagOf(input[at] ?? 0) === undefined) return false;
+    return at + 1 >= input.length || input[at + 1] === cr;
+  }
+
+  /** Where the longest end of the input begins that is also a beginning of the delimiter, whose only CR is its first octet. */
+  #partialDelimiter(input: Buffer, from: number): number {
+    let at = input.length - 1;
+    while (at >= from && input[at] !== cr) at -= 1;
+    if (at < from) return input.length;
+    const fits = input.compare(this.#delimiter, 0, input.length - at, at, input.length) === 0;
+    return fits ? at : input.length;
+  }
+
+  /** Goes on with an end-line that was cut: octet by octet, until it is whole or was none after all. */
+  #resume(input: Buffer, from: number): number {
+    const length = this.#delimiterLength;
+    for (let at = from; at < input.length; at += 1) {
+      const byte = input[at] ?? 0;
+      const matched = this.#matched;
+      this.#examined += 1;
+      const fits =
+        matched < length
+          ? byte === this.#delimiter[matched]
+          : matched === length
+            ? flagOf(byte) !== undefined
+            : byte === newline[matched - length - 1];
+      if (!fits) {
+        this.#giveBack();
+        return at;
+      }
+      if (matched === length) this.#flag = byte;
+      this.#matched += 1;
+      if (this.#matched === length + 1 + newline.length) {
+        if (!this.#started) this.#head.bodyLength = 0;
+        this.#start();
+        this.#end(flagOf(this.#flag) ?? '$');
+        return at + 1;
+      }
+    }
+    return input.length;
+  }
+
+  /** What looked like an end-line was body. */
+  #giveBack(): void {
+    const from = this.#borrowed;
+    const to = this.#matched;
+    this.#matched = this.#borrowed = 0;
+    if (to === from) return;
+    const text = Buffer.concat([this.#delimiter.subarray(0, this.#delimiterLength), Buffer.of(this.#flag), newline]);
+    this.#body(text, from, to);
+  }
+
+  #isEndLine(input: Buffer, at: number): boolean {
+    const length = this.#delimiterLength;
+    return (
+      input.compare(this.#delimiter, 0, length, at, at + length) === 0 &&
+      flagOf(input[at + length] ?? 0) !== undefined &&
+      input[at + length + 1] === cr &&
+      input[at + length + 2] === lf
+    );
+  }
+
+  #body(input: Buffer, from: number, to: number): void {
+    if (to <= from) return;
+    this.#start();
+    this.#handlers.onBody(input.subarray(from, to));
+  }
+
+  /** The body goes to `end`, where the end-line stands. */
+  #finish(input: Buffer, from: number, end: number): number {
+    if (!this.#started) this.#head.bodyLength = end - from;
+    this.#body(input, from, end);
+    this.#start();
+    const flag = end + this.#delimiterLength;
+    this.#end(flagOf(input[flag] ?? 0) ?? '$');
+    return flag + 1 + newline.length;
+  }
+
+  #start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#handlers.onStart(this.#head);
+  }
+
+  #end(flag: Flag): void {
+    this.#started = false;
+    this.#matched = this.#borrowed = 0;
+    this.#state = 'head';
+    this.#forgetHead();
+    this.#handlers.onEnd(flag);
+  }
+
+  /** The state as it is now: what a call in between has made of it. */
+  #isAt(state: 'head' | 'jump' | 'scan' | 'failed'): boolean {
+    return this.#state === state;
+  }
+}

@@ -1,0 +1,275 @@
+/** Reads the start line and the headers of one frame, line by line, keeping offsets only; slices are made when asked for. */
+import {CpmError} from '../../errors.ts';
+import {parseByteRange, type ByteRange} from './byte-range.ts';
+import type {FailureReport, Flag, FrameHead} from './frame.ts';
+
+const names = [
+  'to-path',
+  'from-path',
+  'message-id',
+  'byte-range',
+  'failure-report',
+  'success-report',
+  'status',
+  'content-type',
+] as const;
+const toPath = 0;
+const fromPath = 1;
+const messageId = 2;
+const byteRange = 3;
+const failureReport = 4;
+const successReport = 5;
+const statusHeader = 6;
+const contentType = 7;
+
+const colon = 0x3a;
+const hyphen = 0x2d;
+const blank = 0x20;
+const nothing = Buffer.alloc(0);
+
+/** What a line was: another header, the blank line before a body, or the end-line of a frame without body. */
+export type LineKind = 'header' | 'body' | Flag;
+
+/** An input that is no MSRP frame, or beyond a limit: nothing after it can be told apart. */
+export function unintelligible(sentence: string): CpmError {
+  return new CpmError('CPM_MSRP_FRAME', 400, sentence);
+}
+
+export class HeadReader implements FrameHead {
+  kind: FrameHead['kind'] = 'other';
+  status = 0;
+  byteRange: ByteRange | undefined;
+  failureReport: FailureReport = 'yes';
+  successReport = false;
+  hasBody = false;
+  bodyLength: number | undefined;
+  fault: string | undefined;
+
+  /** Where the head's octets are, and from which offset; spans count from there. */
+  #bytes: Buffer = nothing;
+  #origin = 0;
+  #lines = 0;
+  #end = 0;
+  /** From and to of the transaction id, the method and each known header; to = 0: absent. */
+  readonly #spans = new Int32Array(2 * (names.length + 2));
+
+  /** Forgets the last frame. */
+  reset(): void {
+    this.kind = 'other';
+    this.status = 0;
+    this.byteRange = undefined;
+    this.failureReport = 'yes';
+    this.successReport = false;
+    this.hasBody = false;
+    this.bodyLength = undefined;
+    this.fault = undefined;
+    this.#lines = 0;
+    this.#spans.fill(0);
+  }
+
+  /** The head's octets are, or have moved, there. */
+  at(bytes: Buffer, origin: number): void {
+    this.#bytes = bytes;
+    this.#origin = origin;
+  }
+
+  /** Takes the line from `from` to `to` (its CRLF left out), counted from the head's first octet. Throws `CPM_MSRP_FRAME`. */
+  line(from: number, to: number): LineKind {
+    this.#lines += 1;
+    this.#end = to;
+    if (this.#lines === 1) {
+      this.#startLine(from, to);
+      return 'header';
+    }
+    if (from === to) {
+      this.hasBody = true;
+      this.#finish();
+      return 'body';
+    }
+    const flag = this.#endLine(from, to);
+    if (flag !== undefined) {
+      this.bodyLength = 0;
+      this.#finish();
+      return flag;
+    }
+    this.#header(from, to);
+    return 'header';
+  }
+
+  get transactionId(): Buffer {
+    return this.#slice(names.length) ?? nothing;
+  }
+  get method(): string | undefined {
+    return this.kind === 'response' ? undefined : this.#slice(names.length + 1)?.toString('latin1');
+  }
+  get toPath(): Buffer {
+    return this.#slice(toPath) ?? nothing;
+  }
+  get fromPath(): Buffer {
+    return this.#slice(fromPath) ?? nothing;
+  }
+  get messageId(): Buffer | undefined {
+    return this.#slice(messageId);
+  }
+  get contentType(): Buffer | undefined {
+    return this.#slice(contentType);
+  }
+
+  header(name: string): Buffer | undefined {
+    const lines = this.#bytes
+      .toString('latin1', this.#origin, this.#origin + this.#end)
+      .split('\r\n')
+      .slice(1);
+    const line = lines.find((each) => each.toLowerCase().startsWith(`${name}:`));
+    return line === undefined ? undefined : Buffer.from(line.slice(name.length + 1).trim(), 'latin1');
+  }
+
+  // request-line = "MSRP" SP transact-id SP method; status-line = "MSRP" SP transact-id SP 3DIGIT [SP comment]
+  #startLine(from: number, to: number): void {
+    const bytes = this.#bytes;
+    const at = this.#origin + from;
+    const end = this.#origin + to;
+    if (end - at < 12 || bytes.toString('latin1', at, at + 5) !== 'MSRP ')
+      throw unintelligible('a frame begins with MSRP');
+    let tidEnd = at + 5;
+    while (tidEnd < end && isIdentChar(bytes[tidEnd] ?? 0)) tidEnd += 1;
+    const length = tidEnd - at - 5;
+    if (length < 4 || length > 32 || bytes[tidEnd] !== blank)
+      throw unintelligible('a transaction id has 4 to 32 characters');
+    this.#span(names.length, at + 5, tidEnd);
+
+    const word = tidEnd + 1;
+    let wordEnd = word;
+    while (wordEnd < end && bytes[wordEnd] !== blank) wordEnd += 1;
+    const status = statusOf(bytes, word, wordEnd);
+    if (status > 0) {
+      this.kind = 'response';
+      this.status = status;
+      return;
+    }
+    for (let each = word; each < end; each += 1) {
+      const byte = bytes[each] ?? 0;
+      if (byte < 0x41 || byte > 0x5a) throw unintelligible('a start line has a method or a status');
+    }
+    if (word === end) throw unintelligible('a start line has a method or a status');
+    this.#span(names.length + 1, word, end);
+    if (end - word === 4 && bytes.toString('latin1', word, end) === 'SEND') this.kind = 'SEND';
+    else if (end - word === 6 && bytes.toString('latin1', word, end) === 'REPORT') this.kind = 'REPORT';
+  }
+
+  // end-line = "-------" transact-id continuation-flag CRLF
+  #endLine(from: number, to: number): Flag | undefined {
+    const bytes = this.#bytes;
+    const tid = this.#origin + (this.#spans[2 * names.length] ?? 0);
+    const tidEnd = this.#origin + (this.#spans[2 * names.length + 1] ?? 0);
+    const at = this.#origin + from;
+    if (bytes[at] !== hyphen || to - from !== 8 + tidEnd - tid) return undefined;
+    for (let each = 0; each < 7; each += 1) if (bytes[at + each] !== hyphen) return undefined;
+    if (bytes.compare(bytes, tid, tidEnd, at + 7, at + 7 + tidEnd - tid) !== 0) return undefined;
+    return flagOf(bytes[this.#origin + to - 1] ?? 0);
+  }
+
+  #header(from: number, to: number): void {
+    const bytes = this.#bytes;
+    const at = this.#origin + from;
+    const end = this.#origin + to;
+    let nameEnd = at;
+    while (nameEnd < end && bytes[nameEnd] !== colon) nameEnd += 1;
+    const which = knownHeader(bytes, at, nameEnd);
+    if (this.#lines === 2 && which !== toPath) this.fault ??= 'To-Path is the first header';
+    if (this.#lines === 3 && which !== fromPath) this.fault ??= 'From-Path is the second header';
+    if (nameEnd === end || nameEnd === at) {
+      this.fault ??= 'a header has a name and a value';
+      return;
+    }
+    if (which < 0) return;
+    let valueFrom = nameEnd + 1;
+    let valueTo = end;
+    while (valueFrom < valueTo && bytes[valueFrom] === blank) valueFrom += 1;
+    while (valueTo > valueFrom && bytes[valueTo - 1] === blank) valueTo -= 1;
+    if (this.#spans[2 * which + 1] !== 0) this.fault ??= 'a header comes once';
+    else this.#value(which, valueFrom, valueTo);
+  }
+
+  #value(which: number, from: number, to: number): void {
+    this.#span(which, from, to);
+    const bytes = this.#bytes;
+    if (which === byteRange) {
+      this.byteRange = parseByteRange(bytes.subarray(from, to));
+      if (!this.byteRange) this.fault ??= 'Byte-Range is start-end/total';
+    } else if (which === failureReport || which === successReport) {
+      const value = bytes.toString('latin1', from, Math.min(to, from + 8)).toLowerCase();
+      const known = value === 'yes' || value === 'no' || (which === failureReport && value === 'partial');
+      if (!known) this.fault ??= 'a report is asked for with yes, no or partial';
+      else if (which === successReport) this.successReport = value === 'yes';
+      else this.failureReport = value;
+    } else if (which === statusHeader) {
+      // Status: namespace SP status-code [SP text]; the only namespace is 000.
+      const code =
+        bytes.toString('latin1', from, from + 4) === '000 ' ? statusOf(bytes, from + 4, Math.min(to, from + 7)) : 0;
+      if (this.kind === 'REPORT') this.status = code;
+    }
+  }
+
+  #finish(): void {
+    if (this.#spans[2 * fromPath + 1] === 0) this.fault ??= 'a frame has To-Path and From-Path';
+    if (this.kind !== 'SEND' && this.kind !== 'REPORT') return;
+    if (this.#spans[2 * messageId + 1] === 0) this.fault ??= 'the request has no Message-ID';
+    if (this.kind === 'REPORT' && this.status === 0) this.fault ??= 'a REPORT has a Status';
+  }
+
+  #span(which: number, from: number, to: number): void {
+    this.#spans[2 * which] = from - this.#origin;
+    this.#spans[2 * which + 1] = to - this.#origin;
+  }
+
+  #slice(which: number): Buffer | undefined {
+    const to = this.#spans[2 * which + 1] ?? 0;
+    if (to === 0) return undefined;
+    return this.#bytes.subarray(this.#origin + (this.#spans[2 * which] ?? 0), this.#origin + to);
+  }
+}
+
+/** The flag that an octet stands for, undefined for any other octet. */
+export function flagOf(byte: number): Flag | undefined {
+  if (byte === 0x24) return '$';
+  if (byte === 0x2b) return '+';
+  return byte === 0x23 ? '#' : undefined;
+}
+
+function statusOf(bytes: Buffer, from: number, to: number): number {
+  if (to - from !== 3) return 0;
+  let value = 0;
+  for (let at = from; at < to; at += 1) {
+    const digit = (bytes[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) return 0;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+// ident-char = ALPHANUM / "." / "-" / "+" / "%" / "="
+function isIdentChar(byte: number): boolean {
+  return (
+    (byte >= 0x61 && byte <= 0x7a) ||
+    (byte >= 0x30 && byte <= 0x39) ||
+    (byte >= 0x41 && byte <= 0x5a) ||
+    byte === 0x2e ||
+    byte === 0x2d ||
+    byte === 0x2b ||
+    byte === 0x25 ||
+    byte === 0x3d
+  );
+}
+
+function knownHeader(bytes: Buffer, from: number, to: number): number {
+  const length = to - from;
+  for (let which = 0; which < names.length; which += 1) {
+    const name = names[which] ?? '';
+    if (name.length !== length) continue;
+    let at = 0;
+    while (at < length && ((bytes[from + at] ?? 0) | 0x20) === name.charCodeAt(at)) at += 1;
+    if (at === length) return which;
+  }
+  return -1;
+}
