@@ -4,8 +4,10 @@ import type {DeferredMessage, NewDeferredMessage, PendingState} from '../cpm/def
  * Durable keeping of what waits for served users: pending messages and notifications (CPM-CF 8.3.2.9.1.1).
  *
  * Every promise resolves only after the change is durable, and rejects with `CPM_STORE_AWAY` (503) when the store cannot be reached in
- * time. Every call is idempotent: repeating it after a lost answer changes nothing more.
+ * time; whether the change was made is then open. Every call is idempotent: repeating it after a lost answer changes nothing more,
+ * but for messages without an imdnMessageId, which have no identity by which a repetition could be known.
  * Identity of a message (row E8): (servedUser, sender, kind, imdnMessageId); without an imdnMessageId each one is its own.
+ * Ids that name no pending message are passed over.
  */
 export interface DeferredQueue {
   /**
@@ -33,16 +35,22 @@ export interface DeferredQueue {
   /** `sent` becomes `queued` again, at its old place, for what was sent before `sentBefore` (ms): offered again with the same id (T26). Answers how many. */
   requeueSent(servedUser: string, sentBefore: number): Promise<number>;
 
-  /** Pending messages with expiresAt ≤ now, oldest first, at most `limit`, whole; the caller settles them as `expired`. */
+  /**
+   * Pending messages with expiresAt ≤ now, oldest first, whole, at most `limit` and about 16 MiB, at least one if there is any; the caller
+   * settles them as `expired` and asks again until there are none.
+   */
   expired(now: number, limit: number): Promise<readonly DeferredMessage[]>;
 
   /** Served users with anything `queued`, in key order after `after`, at most `limit`: start-up and store-back triggers walk it. */
   usersPending(after: string | undefined, limit: number): Promise<readonly string[]>;
 
-  /** Moves everything of one key to another, order kept: two identities turned out to be one user. */
+  /**
+   * Moves everything of one key to another, in the order of arrival across both: two identities turned out to be one user. A message that
+   * both keys hold (same identity, same bytes) stays once, the one that is further on, and counts once. Answers how many pending ones moved.
+   */
   adopt(fromUser: string, toUser: string): Promise<number>;
 
-  /** How many are pending, and how many were settled and how; distinct messages, each counted once. */
+  /** How many are pending, and how many were settled and how; distinct messages, each counted once. For operators and tests, it may read the whole queue. */
   ledger(): Promise<Ledger>;
 
   /** Forgets identities of messages settled before `before` (ms). Answers how many. */

@@ -5,11 +5,14 @@
 export interface Leases {
   /** Claims `key`; undefined while somebody else's lease runs. The owner's own running lease is not given twice either. */
   claim(key: string, owner: LeaseOwner, milliseconds: number): Promise<Lease | undefined>;
-  /** Prolongs; false when the lease was lost meanwhile, and then the work must stop. */
+  /**
+   * Prolongs, from now; false when the lease was lost meanwhile (claimed by another, given back), and then the work must stop. One that ran
+   * out and that nobody claimed is still the owner's.
+   */
   renew(lease: Lease, milliseconds: number): Promise<boolean>;
   /** Gives it back; a lost lease is left alone. */
   release(lease: Lease): Promise<void>;
-  /** Who holds the key now. */
+  /** Who holds the key now; undefined when nobody does, or the lease ran out. */
   holder(key: string): Promise<LeaseOwner | undefined>;
   /** Drops what an earlier life of this node held. Answers how many. */
   releaseNode(node: string): Promise<number>;

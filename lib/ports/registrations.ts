@@ -5,10 +5,11 @@
 export interface Registrations {
   /** Replaces what is known of the user, and lets each identity lead to it from now on (identities stay known after de-registration). */
   put(registration: Registration): Promise<void>;
+  /** What was put last, also when it has expired since: the caller compares `expiresAt`. */
   get(servedUser: string): Promise<Registration | undefined>;
   /** Forgets the contacts; the identities stay. */
   remove(servedUser: string): Promise<void>;
-  /** The key to which a canonical identity leads: an earlier `put` or `link` said so; undefined when it was never seen. */
+  /** The key to which a canonical identity leads: the latest `put` that named it said so; undefined when it was never seen. */
   servedUserOf(identity: string): Promise<string | undefined>;
   /** Identities of one user. */
   identitiesOf(servedUser: string): Promise<readonly string[]>;

@@ -1,0 +1,230 @@
+/** The deferred queue on the libsql file (CPM-CF 8.3.2.9.1.1). Runs in the worker thread, inside the transaction of a batch. */
+import {createHash} from 'node:crypto';
+import type {
+  DeferredKind,
+  DeferredMessage,
+  Disposition,
+  NewDeferredMessage,
+  OriginalSession,
+  PendingState,
+} from '../../cpm/deferred-message.ts';
+import type {DeferredQueue, EnqueueResult, Ledger, SettledMessage, Settlement} from '../../ports/deferred-queue.ts';
+import type {Database, Query} from './database.ts';
+import * as queries from './queries.ts';
+import type {Sync} from './sync.ts';
+
+/** `expired` hands over whole messages: at most so many octets at a time, whatever its limit. */
+const expiredBytes = 16 * 1024 * 1024;
+
+interface MessageRow {
+  readonly sequence: number;
+  readonly served_user: string;
+  readonly sender: string;
+  readonly kind: DeferredKind;
+  readonly imdn_message_id: string | undefined;
+  readonly content_type: string;
+  readonly dispositions: string;
+  readonly date_time: number | undefined;
+  readonly received_at: number;
+  readonly expires_at: number;
+  readonly state: PendingState;
+  readonly sent_at: number | undefined;
+  readonly session: string;
+  readonly bytes: Uint8Array;
+}
+
+interface StateRow extends Pick<MessageRow, 'served_user' | 'sender' | 'imdn_message_id'> {
+  readonly state: PendingState | Settlement;
+}
+
+/** The queue's calls; sequence and id are the same number, given in the order of arrival. */
+export function deferredQueue(database: Database): Sync<DeferredQueue> {
+  const count = (what: 'accepted' | Settlement, by: number): void => {
+    const sql = 'INSERT INTO total VALUES (?, ?) ON CONFLICT (what) DO UPDATE SET count = count + excluded.count';
+    if (by !== 0) database.run(sql, what, by);
+  };
+
+  const read = (sequence: number): DeferredMessage => {
+    const row = database.get(
+      'SELECT * FROM message JOIN body USING (sequence) WHERE sequence = ?' as Query<MessageRow>,
+      sequence,
+    );
+    if (row === undefined) throw new Error(`message ${sequence} has no body`);
+    return messageOf(row);
+  };
+
+  const enqueueOne = (message: NewDeferredMessage): EnqueueResult => {
+    const digest = createHash('sha256').update(message.bytes).digest();
+    const {servedUser, sender, kind, imdnMessageId} = message;
+    const known =
+      imdnMessageId === undefined
+        ? []
+        : database.all(queries.sameIdentity, digest, servedUser, imdnMessageId, sender, kind);
+    const repeated = known.find(({same}) => same === 1);
+    if (repeated !== undefined) return {id: String(repeated.sequence), outcome: 'duplicate'};
+
+    const {rowid} = database.run(
+      `INSERT INTO message (served_user, sender, kind, imdn_message_id, digest, size, content_type, dispositions,
+        date_time, received_at, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued')`,
+      ...[servedUser, sender, kind, imdnMessageId, digest, message.bytes.byteLength, message.contentType],
+      ...[JSON.stringify(message.dispositions), message.dateTime, message.receivedAt, message.expiresAt],
+    );
+    const session = JSON.stringify(message.session);
+    database.run('INSERT INTO body (sequence, session, bytes) VALUES (?, ?, ?)', rowid, session, message.bytes);
+    count('accepted', 1);
+    return {id: String(rowid), outcome: known.length > 0 ? 'conflict' : 'stored'};
+  };
+
+  const settleOne = (id: string, how: Settlement, at: number): SettledMessage | undefined => {
+    const row = database.get(
+      'SELECT served_user, sender, imdn_message_id, state FROM message WHERE sequence = ? AND settled_at IS NULL' as Query<StateRow>,
+      sequenceOf(id),
+    );
+    if (row === undefined) return undefined;
+
+    // The body goes first: on a full disk its pages are what the rest is written to.
+    database.run('DELETE FROM body WHERE sequence = ?', Number(id));
+    if (row.imdn_message_id === undefined) database.run('DELETE FROM message WHERE sequence = ?', Number(id));
+    else
+      database.run(
+        'UPDATE message SET state = ?, sent_at = NULL, settled_at = ? WHERE sequence = ?',
+        ...[how, at, Number(id)],
+      );
+    count(how, 1);
+    return {id, servedUser: row.served_user, sender: row.sender, imdnMessageId: row.imdn_message_id};
+  };
+
+  /** The same message under both keys stays once: the one that is further on, else the earlier one. */
+  const mergeIdentities = (fromUser: string, toUser: string): void => {
+    const pairs = database.all(
+      `SELECT a.sequence AS a, a.state AS aState, b.sequence AS b, b.state AS bState FROM message a JOIN message b
+        ON b.served_user = ? AND b.imdn_message_id = a.imdn_message_id AND b.sender = a.sender AND b.kind = a.kind
+          AND b.digest = a.digest AND b.imdn_message_id IS NOT NULL
+        WHERE a.served_user = ? AND a.imdn_message_id IS NOT NULL` as Query<
+        Record<'a' | 'b', number> & Record<'aState' | 'bState', PendingState | Settlement>
+      >,
+      ...[toUser, fromUser],
+    );
+    for (const {a, aState, b, bState} of pairs) {
+      const keepA = progress(aState) === progress(bState) ? a < b : progress(aState) > progress(bState);
+      const [sequence, state] = keepA ? [b, bState] : [a, aState];
+      database.run('DELETE FROM body WHERE sequence = ?', sequence);
+      database.run('DELETE FROM message WHERE sequence = ?', sequence);
+      count('accepted', -1);
+      if (state !== 'queued' && state !== 'sent') count(state, -1);
+    }
+  };
+
+  return {
+    enqueue: (messages) => messages.map(enqueueOne),
+
+    senders: (servedUser) =>
+      database
+        .all(queries.senders, servedUser)
+        .map(({sender, chats, notifications, oldest}) => ({sender, chats, notifications, oldestDateTime: oldest})),
+
+    next(servedUser, sender, {afterSequence, limit, maxBytes}) {
+      const rows = database.all(queries.next, servedUser, sender, afterSequence ?? 0, limit);
+      return window(rows, maxBytes).map(read);
+    },
+
+    markSent(ids, at) {
+      const sql = `UPDATE message SET state = 'sent', sent_at = ? WHERE sequence = ? AND state = 'queued'`;
+      for (const id of ids) database.run(sql, at, sequenceOf(id));
+    },
+
+    settle: (ids, how, at) => ids.map((id) => settleOne(id, how, at)).filter((settled) => settled !== undefined),
+
+    find: (servedUser, imdnMessageId, sender) =>
+      database
+        .all(queries.find, servedUser, imdnMessageId)
+        .filter((row) => sender === undefined || row.sender === sender)
+        .sort((a, b) => a.sequence - b.sequence)
+        .map(({sequence, ...row}) => ({id: String(sequence), servedUser, imdnMessageId, ...row})),
+
+    requeueSent: (servedUser, sentBefore) => database.run(queries.requeueSent, servedUser, sentBefore).changes,
+
+    expired: (now, limit) => window(database.all(queries.expired, now, limit), expiredBytes).map(read),
+
+    usersPending(after, limit) {
+      const users: string[] = [];
+      while (users.length < limit) {
+        const found = database.get(queries.nextUser, users.at(-1) ?? after ?? '');
+        if (found === undefined) break;
+        users.push(found.user);
+      }
+      return users;
+    },
+
+    adopt(fromUser, toUser) {
+      if (fromUser === toUser) return 0;
+      mergeIdentities(fromUser, toUser);
+      const move = 'UPDATE message SET served_user = ? WHERE served_user = ? AND';
+      const queued = database.run(`${move} state = 'queued'`, toUser, fromUser).changes;
+      const sent = database.run(`${move} state = 'sent'`, toUser, fromUser).changes;
+      database.run(`${move} imdn_message_id IS NOT NULL`, toUser, fromUser);
+      return queued + sent;
+    },
+
+    ledger(): Ledger {
+      const totals = database.all('SELECT what, count FROM total' as Query<{what: string; count: number}>);
+      const total = (what: string): number => totals.find((row) => row.what === what)?.count ?? 0;
+      const pending = database.get(
+        'SELECT count(*) AS pending FROM message WHERE settled_at IS NULL' as Query<{pending: number}>,
+      );
+      return {
+        accepted: total('accepted'),
+        pending: pending?.pending ?? 0,
+        delivered: total('delivered'),
+        expired: total('expired'),
+        dropped: total('dropped'),
+        failed: total('failed'),
+      };
+    },
+
+    forgetSettled: (before) => database.run(queries.forgetSettled, before).changes,
+  };
+}
+
+/** An id that is not one of ours names no message. */
+function sequenceOf(id: string): number {
+  return /^[0-9]{1,15}$/.test(id) ? Number(id) : 0;
+}
+
+/** The first rows whose sizes fit together, at least one. */
+function window(rows: readonly {sequence: number; size: number}[], maxBytes: number): readonly number[] {
+  let total = 0;
+  const end = rows.findIndex(({size}, index) => (total += size) > maxBytes && index > 0);
+  return rows.slice(0, end === -1 ? rows.length : end).map(({sequence}) => sequence);
+}
+
+function progress(state: PendingState | Settlement): number {
+  return state === 'queued' ? 0 : state === 'sent' ? 1 : 2;
+}
+
+function messageOf(row: MessageRow): DeferredMessage {
+  const session = JSON.parse(row.session) as OriginalSession;
+  return {
+    id: String(row.sequence),
+    sequence: row.sequence,
+    servedUser: row.served_user,
+    sender: row.sender,
+    kind: row.kind,
+    imdnMessageId: row.imdn_message_id,
+    dispositions: JSON.parse(row.dispositions) as Disposition[],
+    contentType: row.content_type,
+    bytes: row.bytes,
+    dateTime: row.date_time,
+    receivedAt: row.received_at,
+    expiresAt: row.expires_at,
+    // JSON has no `undefined`: what was absent is said again.
+    session: {
+      ...session,
+      senderInstance: session.senderInstance,
+      subject: session.subject,
+      offer: session.offer,
+    },
+    state: row.state,
+    sentAt: row.sent_at,
+  };
+}

@@ -1,0 +1,57 @@
+/** The statements that a long queue must not slow down. They are data, so that a test can ask for the plan of each. */
+import type {DeferredKind, PendingState} from '../../cpm/deferred-message.ts';
+import type {Query} from './database.ts';
+
+interface SenderRow {
+  readonly sender: string;
+  readonly chats: number;
+  readonly notifications: number;
+  readonly oldest: number;
+}
+
+interface SizeRow {
+  readonly sequence: number;
+  readonly size: number;
+}
+
+interface FoundRow {
+  readonly sequence: number;
+  readonly sender: string;
+  readonly kind: DeferredKind;
+  readonly state: PendingState;
+}
+
+export const senders = `
+  SELECT sender, sum(kind = 'chat') AS chats, sum(kind = 'notification') AS notifications,
+    min(coalesce(date_time, received_at)) AS oldest
+  FROM message WHERE state = 'queued' AND served_user = ? GROUP BY sender` as Query<SenderRow>;
+
+/** Sizes alone: the bodies are read one by one, until the window is full. */
+export const next = `
+  SELECT sequence, size FROM message
+  WHERE state = 'queued' AND served_user = ? AND sender = ? AND sequence > ? ORDER BY sequence LIMIT ?` as Query<SizeRow>;
+
+export const expired = `
+  SELECT sequence, size FROM message
+  WHERE settled_at IS NULL AND expires_at <= ? ORDER BY expires_at, sequence LIMIT ?` as Query<SizeRow>;
+
+export const find = `
+  SELECT sequence, sender, kind, state FROM message
+  WHERE settled_at IS NULL AND served_user = ? AND imdn_message_id = ?` as Query<FoundRow>;
+
+export const sameIdentity = `
+  SELECT sequence, digest = ? AS same FROM message
+  WHERE served_user = ? AND imdn_message_id = ? AND sender = ? AND kind = ?` as Query<{
+  readonly sequence: number;
+  readonly same: number;
+}>;
+
+/** One step of a walk over the users: with DISTINCT the whole queue of each would be read. */
+export const nextUser = `
+  SELECT served_user AS user FROM message
+  WHERE state = 'queued' AND served_user > ? ORDER BY served_user LIMIT 1` as Query<{readonly user: string}>;
+
+export const requeueSent = `
+  UPDATE message SET state = 'queued', sent_at = NULL WHERE state = 'sent' AND served_user = ? AND sent_at < ?`;
+
+export const forgetSettled = 'DELETE FROM message WHERE settled_at IS NOT NULL AND settled_at < ?';

@@ -1,0 +1,79 @@
+/** The tables of the embedded store, by version. A released version is never edited: the next one is appended. */
+import {CpmError} from '../../errors.ts';
+import type {Database, Query} from './database.ts';
+
+/**
+ * `message` is small and all that queue scans read; what is large is in `body`. `sequence` is the order of arrival over the whole store,
+ * so it grows within each (served user, sender) and stays right when one key is moved to another. A settled message keeps its row
+ * without its body until its identity is forgotten; `total` counts what became of messages, whether they are still known or not.
+ */
+const migrations: readonly (readonly string[])[] = [
+  [
+    'CREATE TABLE schema (version INTEGER NOT NULL, probed_at INTEGER)',
+    'INSERT INTO schema (version) VALUES (0)',
+
+    `CREATE TABLE message (
+      sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+      served_user TEXT NOT NULL,
+      sender TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      imdn_message_id TEXT,
+      digest BLOB NOT NULL,
+      size INTEGER NOT NULL,
+      content_type TEXT NOT NULL,
+      dispositions TEXT NOT NULL,
+      date_time INTEGER,
+      received_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      sent_at INTEGER,
+      settled_at INTEGER
+    )`,
+    `CREATE UNIQUE INDEX message_identity ON message (served_user, imdn_message_id, sender, kind, digest)
+      WHERE imdn_message_id IS NOT NULL`,
+    `CREATE INDEX message_queue ON message (served_user, sender, sequence, kind, date_time, received_at, size)
+      WHERE state = 'queued'`,
+    `CREATE INDEX message_sent ON message (served_user, sent_at) WHERE state = 'sent'`,
+    'CREATE INDEX message_expiry ON message (expires_at, sequence, size) WHERE settled_at IS NULL',
+    'CREATE INDEX message_settled ON message (settled_at) WHERE settled_at IS NOT NULL',
+    'CREATE TABLE body (sequence INTEGER PRIMARY KEY, session TEXT NOT NULL, bytes BLOB NOT NULL)',
+    'CREATE TABLE total (what TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID',
+
+    'CREATE TABLE registration (served_user TEXT PRIMARY KEY, registration TEXT NOT NULL)',
+    'CREATE TABLE identity (identity TEXT PRIMARY KEY, served_user TEXT NOT NULL)',
+    'CREATE INDEX identity_of_user ON identity (served_user)',
+
+    `CREATE TABLE lease (
+      key TEXT PRIMARY KEY, node TEXT NOT NULL, address TEXT, token TEXT NOT NULL, expires_at INTEGER NOT NULL
+    )`,
+    'CREATE INDEX lease_of_node ON lease (node)',
+
+    `CREATE TABLE dialog (
+      id TEXT PRIMARY KEY, node TEXT NOT NULL, server TEXT NOT NULL, served_user TEXT NOT NULL, opened_at INTEGER NOT NULL
+    )`,
+    'CREATE INDEX dialog_of_node ON dialog (node)',
+  ],
+];
+
+/** Brings the file to the newest version, inside the caller's transaction. Throws `CPM_STORE_SCHEMA` for a file that is newer, or somebody else's. */
+export function migrate(database: Database, path: string): void {
+  const version = versionOf(database, path);
+  if (version > migrations.length)
+    throw new CpmError(
+      'CPM_STORE_SCHEMA',
+      500,
+      `the store ${path} has schema version ${version}, this program knows up to ${migrations.length}`,
+    );
+  for (const statement of migrations.slice(version).flat()) database.run(statement);
+  if (version < migrations.length) database.run('UPDATE schema SET version = ?', migrations.length);
+}
+
+function versionOf(database: Database, path: string): number {
+  const tables = database.all(`SELECT name FROM sqlite_schema WHERE type = 'table'` as Query<{name: string}>);
+  if (tables.length === 0) return 0;
+  const row = tables.some(({name}) => name === 'schema')
+    ? database.get('SELECT version FROM schema' as Query<{version: number}>)
+    : undefined;
+  if (row === undefined) throw new CpmError('CPM_STORE_SCHEMA', 500, `${path} is a database of another program`);
+  return row.version;
+}

@@ -1,0 +1,28 @@
+import {join} from 'node:path';
+import test from 'ava';
+import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
+import {systemClock} from '../../../lib/ports/clock.ts';
+import {deferredQueueContract} from '../../contracts/deferred-queue.ts';
+import {dialogRecordsContract} from '../../contracts/dialog-records.ts';
+import {leasesContract} from '../../contracts/leases.ts';
+import {registrationsContract} from '../../contracts/registrations.ts';
+import type {OpenStore} from '../../contracts/store-under-test.ts';
+import {temporaryFolder} from '../../support/temporary-folder.ts';
+
+const open: OpenStore = async (t) => {
+  let passed = 0;
+  const clock = {...systemClock, now: () => 1_790_000_000_000 + passed};
+  const folder = await temporaryFolder(t);
+  const store = await openEmbeddedStore({path: join(folder, 'store.db'), clock});
+  t.teardown(() => store.close());
+  const letPass = (milliseconds: number): Promise<void> => {
+    passed += milliseconds;
+    return Promise.resolve();
+  };
+  return {store, letPass};
+};
+
+deferredQueueContract(test, 'embedded', open);
+registrationsContract(test, 'embedded', open);
+leasesContract(test, 'embedded', open);
+dialogRecordsContract(test, 'embedded', open);

@@ -1,0 +1,11 @@
+import type {ExecutionContext} from 'ava';
+import type {Store} from '../../lib/ports/store.ts';
+
+/** A fresh, empty store for one test, and a way to let its time pass. */
+export interface StoreUnderTest {
+  readonly store: Store;
+  letPass(milliseconds: number): Promise<void>;
+}
+
+/** Opens one, and closes it when the test is over. */
+export type OpenStore = (t: ExecutionContext) => Promise<StoreUnderTest>;
