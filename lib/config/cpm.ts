@@ -42,6 +42,7 @@ export const cpm = z
       .min(1)
       .default([60, 300, 900, 3600])
       .describe('Waits between delivery attempts while the user stays registered; the last one repeats.'),
+    concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
     deliveryWindowMessages: whole(1, 1000).default(32).describe('Messages read ahead of a delivery.'),
     deliveryWindowBytes: whole(1, 2 ** 30)
       .default(4 * 2 ** 20)
@@ -59,10 +60,6 @@ export const cpm = z
     maxMessageBytes: whole(1024, 2 ** 30)
       .default(10 * 2 ** 20)
       .describe('Largest message (a=max-size); larger ones get 413.'),
-    imdnUnsupportedPolicy: z
-      .enum(['trust', 'treat-as-unsupported'])
-      .default('trust')
-      .describe('A client without a=accept-wrapped-types: trusted to send notifications, or not.'),
     notificationRoute: z
       .enum(['session', 'message'])
       .default('session')

@@ -32,6 +32,16 @@ const served = z
       .meta({example: {identities: ['tel:+15550100', 'sip:alice@example.org']}})
       .describe('Served users by name.'),
     domains: z.array(host).default([]).meta({example: 'example.org'}).describe('Domains whose every user is served.'),
+    numberPrefixes: z
+      .array(
+        z
+          .string()
+          .regex(/^\+\d{1,15}$/)
+          .meta({expected: 'a number prefix such as +1555'}),
+      )
+      .default([])
+      .meta({example: '+1555'})
+      .describe('Ranges of international numbers whose every user is served.'),
     policy: z
       .strictObject({deferral: deferral.default(true)})
       .prefault({})
