@@ -21,7 +21,7 @@ const refusalPolicy = z
   .prefault({})
   .describe(
     "What a device's final answer does to the inviter: `refuse` hands it back, `defer` accepts and keeps his messages. " +
-      'Any status may be added; others are refused. Fixed: 603 refuses; 408, 480, 5xx and silence defer.',
+      'Any status may be added; those not named defer. Fixed: 603 refuses; 408, 480, 5xx and silence defer.',
   );
 
 /** Section `cpm`: policies of the procedures. */

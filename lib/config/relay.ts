@@ -36,7 +36,6 @@ export const relay = z
       .default(15)
       .describe("Wait for the next hop's answer to a chunk; then it is deferred."),
     responseSeconds: whole(1, 120).default(30).describe('Wait for the answer to a chunk of our own (RFC 4975 §7.1).'),
-    storeSeconds: whole(1, 9).default(8).describe('Wait for the store before the sender is told to try again.'),
     graceSeconds: whole(0, 3600).default(60).describe('How long relayed sessions go on without their PF.'),
     spoolDirectory: file.optional().describe('Unfinished messages; unset: spool in node.runtimeDirectory.'),
     spoolMemoryBytes: whole(0, 2 ** 30)

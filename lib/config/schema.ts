@@ -59,7 +59,7 @@ const store = z
     path: file.optional().describe('File of the embedded store; unset: cpm.db in node.stateDirectory.'),
     uri: text.default('mongodb://127.0.0.1:27017').meta({secret: true}).describe('MongoDB connection string.'),
     database: text.default('cpm').describe('MongoDB database.'),
-    operationSeconds: whole(1, 8).default(5).describe('Longest wait for the store; then it counts as away.'),
+    answerSeconds: whole(1, 9).default(8).describe('Longest wait for the store; then it counts as away.'),
     leaseSeconds: whole(2, 600).default(15).describe('How long a node owns the work for a user unless it renews.'),
   })
   .prefault({})

@@ -17,15 +17,6 @@ const embeddedServer = z
   .prefault({})
   .describe('The SIP server that is started where no drachtio is named; for evaluation and tests.');
 
-const marker = (role: string, user: string) =>
-  z
-    .strictObject({
-      routeUser: text.default(user).describe(`User part of our topmost Route that means ${role}.`),
-      uriParameter: text.default(user).describe(`Parameter of our Route or Request-URI that means ${role}.`),
-    })
-    .prefault({})
-    .describe(`What marks a request as ${role} where it has no P-Served-User (RFC 5502).`);
-
 /** Section `sip`: the server, the network around it, and how long SIP may take. */
 export const sip = z
   .strictObject({
@@ -45,11 +36,11 @@ export const sip = z
       .describe('Whose P-Asserted-Identity and P-Served-User are believed (RFC 3325).'),
     directionMarkers: z
       .strictObject({
-        originating: marker('originating', 'orig'),
-        terminating: marker('terminating', 'term'),
+        originating: text.default('orig').describe('User part of the topmost Route, or Request-URI parameter.'),
+        terminating: text.default('term').describe('User part of the topmost Route, or Request-URI parameter.'),
       })
       .prefault({})
-      .describe('How originating and terminating requests are told apart.'),
+      .describe('What marks the direction of a request that has no P-Served-User (RFC 5502).'),
     inviteSeconds: whole(1, 180)
       .default(25)
       .describe("Silence of the user's devices after which the PF accepts for him."),
