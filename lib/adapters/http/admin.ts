@@ -1,0 +1,121 @@
+import {createServer} from 'node:http';
+import type {IncomingMessage, ServerResponse} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {CpmError} from '../../errors.ts';
+import type {ReadyReport} from '../../ports/app.ts';
+import type {Ledger} from '../../ports/deferred-queue.ts';
+import {removePortFile, writePortFile} from './port-file.ts';
+
+/** What `/status` tells; `/ready` tells its `state` and `parts`. */
+export interface AdminStatus {
+  readonly node: string;
+  readonly version: string;
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly state: 'starting' | 'running' | 'draining';
+  /** Undefined until the parts are there. */
+  readonly parts: ReadyReport | undefined;
+  readonly ledger: Ledger | undefined;
+}
+
+export interface AdminOptions {
+  /** A loopback address: the endpoint asks nobody who he is. */
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Where the port file goes, by which the command line finds this process. */
+  readonly runtimeDirectory: string;
+  /** Without the ledger, which asks the store. */
+  readonly status: () => Omit<AdminStatus, 'ledger'>;
+  readonly ledger: () => Promise<Ledger | undefined>;
+}
+
+export interface Admin {
+  readonly url: string;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A request has so long to arrive, and an idle connection to live: a probe needs milliseconds. */
+const patienceMilliseconds = 5000;
+
+/**
+ * Starts the admin endpoint: `/live` (the process answers), `/ready` (200 when running with all parts up, else 503), `/status`.
+ * Rejects with `CPM_ADMIN_ADDRESS` (500) when it cannot listen.
+ */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const {host, port, runtimeDirectory} = options;
+  const server = createServer(
+    {
+      maxHeaderSize: 8192,
+      headersTimeout: patienceMilliseconds,
+      requestTimeout: patienceMilliseconds,
+      keepAliveTimeout: patienceMilliseconds,
+      connectionsCheckingInterval: patienceMilliseconds,
+    },
+    (request, response) => {
+      answer(request, response, options).catch((error: unknown) => {
+        response.destroy(error instanceof Error ? error : undefined);
+      });
+    },
+  );
+  server.maxConnections = 64;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, host, resolve);
+  }).catch((error: unknown) => {
+    throw new CpmError('CPM_ADMIN_ADDRESS', 500, `the admin endpoint cannot listen on ${host} port ${port}`, {
+      cause: error,
+    });
+  });
+
+  const {address, family, port: taken} = server.address() as AddressInfo;
+  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`;
+  writePortFile(runtimeDirectory, {url, pid: process.pid});
+  return {
+    url,
+    close: () =>
+      new Promise((resolve) => {
+        removePortFile(runtimeDirectory, process.pid);
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions): Promise<void> {
+  const path = request.url?.split('?', 1)[0] ?? '';
+  if (!['/live', '/ready', '/status'].includes(path)) {
+    send(response, 404, {error: 'there is /live, /ready and /status'});
+    return;
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD');
+    send(response, 405, {error: 'only GET and HEAD'});
+    return;
+  }
+
+  const status = options.status();
+  if (path === '/live') send(response, 200, {live: true});
+  else if (path === '/ready') send(response, isReady(status) ? 200 : 503, {state: status.state, ...status.parts});
+  else send(response, 200, {...status, ledger: await options.ledger()});
+}
+
+/** Whether new sessions can be served in full. */
+export function isReady({state, parts}: Pick<AdminStatus, 'state' | 'parts'>): boolean {
+  return state === 'running' && parts !== undefined && Object.values(parts).every((part) => part === 'up');
+}
+
+/** A refused request's connection is closed, so that its body is not read. */
+function send(response: ServerResponse, status: number, body: object): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    ...(status === 404 || status === 405 ? {Connection: 'close'} : {}),
+  });
+  response.end(text);
+}

@@ -1,0 +1,43 @@
+import {Command} from 'commander';
+import {isReady} from '../adapters/http/admin.ts';
+import type {AdminStatus} from '../adapters/http/admin.ts';
+import {readPortFile} from '../adapters/http/port-file.ts';
+import {loadConfig} from '../config/load.ts';
+import {exitStatus} from '../main.ts';
+import type {Done} from './done.ts';
+
+/** `status`: what the running PF says of itself; status 0 when it is ready, 1 when it is not, 69 when there is none. */
+export function statusCommand(done: Done): Command {
+  return new Command('status')
+    .description('ask the running Participating Function how it is')
+    .requiredOption('--config <file>', 'the configuration it was started with')
+    .option('--json', 'print one JSON object')
+    .action(async ({config: file, json}: {config: string; json?: true}) => {
+      const {runtimeDirectory} = loadConfig(file, process.env).node;
+      const status = await fetchStatus(runtimeDirectory);
+      if (status === undefined) {
+        process.stderr.write(`no Participating Function runs with ${runtimeDirectory}\n`);
+        done(exitStatus.cannotStart);
+        return;
+      }
+      process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : table(status));
+      done(isReady(status) ? exitStatus.ended : exitStatus.notReady);
+    });
+}
+
+/** Undefined when there is no port file, or nobody answers there. */
+async function fetchStatus(runtimeDirectory: string): Promise<AdminStatus | undefined> {
+  const at = readPortFile(runtimeDirectory);
+  if (at === undefined) return undefined;
+  try {
+    const response = await fetch(new URL('/status', at.url), {signal: AbortSignal.timeout(15_000)});
+    return (await response.json()) as AdminStatus;
+  } catch {
+    return undefined;
+  }
+}
+
+function table({node, version, pid, state, parts, ledger}: AdminStatus): string {
+  const rows = Object.entries({node, version, pid, state, ...parts, ...ledger});
+  return rows.map(([key, value]) => `${key.padEnd(10)} ${value}\n`).join('');
+}

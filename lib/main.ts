@@ -1,0 +1,111 @@
+import {isReady, startAdmin} from './adapters/http/admin.ts';
+import type {AdminStatus} from './adapters/http/admin.ts';
+import type {Config} from './config/load.ts';
+import {createLog} from './log.ts';
+import type {App} from './ports/app.ts';
+import type {Log} from './ports/log.ts';
+import {packageVersion} from './version.ts';
+
+/** With what a process of ours ends (docs/operations.md). */
+export const exitStatus = {ended: 0, notReady: 1, usage: 64, cannotStart: 69, bug: 70, configuration: 78} as const;
+
+/** Something that runs until it is told to end. */
+export interface Running {
+  drain(): Promise<void>;
+}
+
+export interface ProcessOptions {
+  readonly log: Log;
+  /** After a signal, draining may take so long; then the process ends as it is. */
+  readonly drainMilliseconds: number;
+  readonly start: () => Promise<Running>;
+}
+
+/**
+ * The life of a process of ours: starts, waits for SIGTERM or SIGINT, drains. Resolves with the exit status. A second signal, a drain that
+ * takes too long, and an error that nobody caught end the process at once: what it leaves behind is taken over by the next.
+ */
+export async function runProcess({log, drainMilliseconds, start}: ProcessOptions): Promise<number> {
+  const die = (error: unknown): void => {
+    log.error({error, code: 'CPM_UNCAUGHT'}, 'an error that nobody caught ends the process');
+    process.exit(exitStatus.bug);
+  };
+  process.on('uncaughtException', die).on('unhandledRejection', die);
+  const signalled = firstSignal(() => {
+    log.warn({}, 'a second signal: ending without waiting for the drain');
+    process.exit(exitStatus.notReady);
+  });
+
+  let running: Running;
+  try {
+    running = await start();
+  } catch (error) {
+    log.error({error}, 'the start failed');
+    return exitStatus.cannotStart;
+  }
+
+  log.info({signal: await signalled}, 'draining');
+  setTimeout(() => {
+    log.error({code: 'CPM_DRAIN_OVERDUE'}, 'the drain took too long');
+    process.exit(exitStatus.bug);
+  }, drainMilliseconds).unref();
+  await running.drain();
+  log.info({}, 'ended');
+  return exitStatus.ended;
+}
+
+/** The Participating Function with its admin endpoint, which answers from before the start until after the drain. */
+export async function startNode(config: Config, log: Log, startApp: () => Promise<App>): Promise<Running> {
+  let state: AdminStatus['state'] = 'starting';
+  let app: App | undefined;
+  const startedAt = Date.now();
+  const status = () => ({
+    node: config.node.name,
+    version: packageVersion(),
+    pid: process.pid,
+    startedAt,
+    state,
+    parts: app?.ready(),
+  });
+
+  const admin = await startAdmin({
+    ...config.admin,
+    runtimeDirectory: config.node.runtimeDirectory,
+    status,
+    ledger: () => app?.ledger() ?? Promise.resolve(undefined),
+  });
+  try {
+    app = await startApp();
+  } catch (error) {
+    await admin.close();
+    throw error;
+  }
+  state = 'running';
+  log.info({admin: admin.url, ready: isReady(status()), ...app.ready()}, 'the Participating Function runs');
+
+  return {
+    async drain() {
+      state = 'draining';
+      await app.drain();
+      await admin.close();
+    },
+  };
+}
+
+/** The log of a process of this configuration. */
+export function processLog(config: Config, part: 'pf' | 'relay'): Log {
+  return createLog({level: config.log.level, base: {node: config.node.name, part}});
+}
+
+/** Resolves with the first SIGTERM or SIGINT; any later one calls `again`. */
+function firstSignal(again: () => void): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let taken = false;
+    const take = (signal: NodeJS.Signals): void => {
+      if (taken) again();
+      taken = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', take).on('SIGINT', take);
+  });
+}

@@ -1,0 +1,42 @@
+import {spawn} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import path from 'node:path';
+
+/** A Node process that a test started, with all that it printed. */
+export interface Child {
+  readonly process: ChildProcess;
+  readonly output: () => string;
+  /** Resolves when the pattern has been printed, rejects when the process ended without. */
+  readonly said: (pattern: RegExp) => Promise<void>;
+  /** Resolves with the exit status; that of a signal is its name. */
+  readonly ended: Promise<number | string>;
+}
+
+/** Runs a compiled file of the project (`test/support/x.ts` is found under dist). */
+export function runNode(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Child {
+  const compiled = path.join('dist', file.replace(/\.ts$/, '.js'));
+  const child = spawn(process.execPath, [compiled, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {...process.env, ...env},
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      child.emit('said');
+    });
+  const ended = once(child, 'close').then(([code, signal]: unknown[]) => (code ?? signal) as number | string);
+  return {
+    process: child,
+    output: () => output,
+    ended,
+    async said(pattern) {
+      while (!pattern.test(output)) {
+        const gone = await Promise.race([once(child, 'said').then(() => false), ended.then(() => true)]);
+        if (gone && !pattern.test(output))
+          throw new Error(`the process ended without saying ${pattern.source}:\n${output}`);
+      }
+    },
+  };
+}
