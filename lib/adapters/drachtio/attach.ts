@@ -1,0 +1,53 @@
+import type {SipHandlers} from '../../ports/sip.ts';
+import type {SipServer} from './connection.ts';
+import {DrachtioInvite, DrachtioRequest, type IncomingOptions} from './incoming.ts';
+import type {SrfRequest, SrfResponse} from './srf-types.ts';
+
+/** What becomes of a request that the procedures pass: the application's own handlers go on with it, or it goes on along its Route. */
+export type Fallback = 'next' | 'proxy';
+
+/** Methods that the procedures look at; within an application nothing else is asked of the server, which shares requests out by method. */
+const served = ['invite', 'message', 'register', 'notify'];
+/** Alone, everything is ours: the server leaves a request without any answer for which no application has asked. */
+const rest = ['options', 'subscribe', 'publish', 'refer', 'info', 'update'];
+
+export interface AttachOptions extends IncomingOptions {
+  /** Takes a NOTIFY that came before the answer to its SUBSCRIBE; true when it was one. */
+  readonly takeNotify: (req: SrfRequest, server: SipServer) => boolean;
+}
+
+/** Puts the procedures into the middleware of one server's drachtio-srf instance. */
+export function attachHandlers(handlers: SipHandlers, fallback: Fallback, options: AttachOptions): void {
+  const {server, log, takeNotify} = options;
+
+  async function decide(req: SrfRequest, res: SrfResponse, next: () => void): Promise<void> {
+    const request =
+      req.method === 'INVITE' ? new DrachtioInvite(req, res, options) : new DrachtioRequest(req, res, options);
+    let verdict: 'handled' | 'pass';
+    try {
+      verdict = await (request instanceof DrachtioInvite ? handlers.invite(request) : handlers.request(request));
+    } catch (error) {
+      log.error({error, method: req.method}, 'the procedure for a request failed');
+      if (!request.settled) await request.respond(500);
+      return;
+    }
+
+    if (verdict === 'handled' || request.settled) return;
+    if (fallback === 'next') next();
+    else await request.proxy();
+  }
+
+  for (const method of fallback === 'next' ? served : [...served, ...rest]) {
+    server.srf.use(method, (req, res, next) => {
+      // Some methods begin like others, and drachtio-srf compares only the beginning.
+      if (req.method.toLowerCase() !== method) {
+        next();
+        return;
+      }
+      if (method === 'notify' && takeNotify(req, server)) return;
+      decide(req, res, next).catch((error: unknown) => {
+        log.error({error, method: req.method}, 'a request could not be answered');
+      });
+    });
+  }
+}

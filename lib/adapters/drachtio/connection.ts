@@ -1,0 +1,158 @@
+import Srf from 'drachtio-srf';
+import type {Socket} from 'node:net';
+import type {Clock} from '../../ports/clock.ts';
+import type {Log} from '../../ports/log.ts';
+import type {SrfAgent, SrfInstance} from './srf-types.ts';
+import {guardWire, type Wire} from './wire.ts';
+
+/** drachtio-srf begins with 255 ms and multiplies by 1.7; a server that comes back is met within this time. */
+const longestReconnectPause = 5000;
+
+/** Where a drachtio server listens for applications. */
+export interface DrachtioAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+/** One drachtio server as the adapter uses it: its drachtio-srf instance, the guarded wire, and what hangs on the connection. */
+export interface SipServer {
+  /** `host:port` of its admin interface, or the name that the application gave. */
+  readonly name: string;
+  readonly srf: SrfInstance;
+  readonly wire: Wire;
+  /** Authenticated, and all routes acknowledged: requests arrive. */
+  readonly connected: boolean;
+  /** SIP addresses on which the server listens, `udp/192.0.2.1:5060`; of the last connection. */
+  readonly hostPorts: readonly string[];
+  onConnection(listener: (connected: boolean) => void): void;
+  /** Runs it once, now or as soon as the connection is there. */
+  whenConnected(run: () => void): void;
+  /** Registers what to do if the connection goes; the function returned takes it back. */
+  ifLost(lost: () => void): () => void;
+  /** Closes a connection that the adapter made; leaves an application's own alone. */
+  close(): void;
+}
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Connects to a drachtio server and goes on connecting until `close`, with growing pauses. Never throws, never ends the process. */
+export function connectServer(address: DrachtioAddress, surroundings: Surroundings): SipServer {
+  const srf = new Srf() as unknown as SrfInstance;
+  return watch(srf, `${address.host}:${address.port}`, surroundings, () => {
+    srf.connect({...address, reconnect: {retryMaxDelay: longestReconnectPause}});
+  });
+}
+
+/** Uses the `srf` of an application, which connects it itself, before or after. */
+export function useServer(srf: unknown, name: string, surroundings: Surroundings): SipServer {
+  return watch(srf as SrfInstance, name, surroundings);
+}
+
+function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, connect?: () => void): SipServer {
+  const listeners = new Set<(connected: boolean) => void>();
+  const pending = new Set<() => void>();
+  const waiting = new Set<() => void>();
+  const sockets = new Set<Socket>();
+  let wire: Wire | undefined;
+  let connected = false;
+  let closed = false;
+  let hostPorts: readonly string[] = [];
+
+  function change(to: boolean): void {
+    if (connected === to) return;
+    connected = to;
+    log.info({server: name}, to ? 'connected to the SIP server' : 'lost the connection to the SIP server');
+    for (const listener of listeners) listener(to);
+    if (to) runAll(waiting);
+  }
+
+  /** drachtio-srf does not look at the answers to its routes; a ping behind them does. */
+  async function ready(addresses: string | null | undefined): Promise<void> {
+    hostPorts = addresses?.split(',').filter((entry) => entry.includes('/')) ?? [];
+    if ((await wire?.flushed()) === true) change(!closed);
+  }
+
+  function guard(agent: SrfAgent): void {
+    const {wp, mapServer} = agent;
+    wire = guardWire(agent, {clock, log});
+    wp.on('connect', (socket: Socket) => {
+      sockets.add(socket);
+      if (closed) socket.destroy();
+    });
+    wp.on('close', (socket: Socket) => {
+      sockets.delete(socket);
+      change(false);
+      runAll(pending);
+    });
+    for (const {authenticated, hostport} of mapServer.values()) if (authenticated) void ready(hostport);
+  }
+
+  // Without a listener, drachtio-srf's error event ends the process at the first loss of the connection.
+  srf.on('error', (error: unknown) => {
+    log.debug({error, server: name}, 'no connection to the SIP server');
+  });
+  srf.on('connect', (error: unknown, addresses?: string) => {
+    if (!(error instanceof Error)) return void ready(addresses);
+    log.error({server: name}, 'the SIP server refuses our secret');
+    // A wrong secret does not mend itself: ask again only after the longest pause.
+    const retry = srf.app.client?.wp.reconnectVars;
+    if (retry !== undefined) retry.retryDelay = longestReconnectPause;
+  });
+  if (srf.app.client === undefined) {
+    const original = srf.connect.bind(srf);
+    srf.connect = (...options) => {
+      const result = original(...options);
+      if (srf.app.client !== undefined) guard(srf.app.client);
+      return result;
+    };
+    connect?.();
+  } else {
+    guard(srf.app.client);
+  }
+
+  return {
+    name,
+    srf,
+    get wire() {
+      if (wire === undefined) throw new Error('the application has not called srf.connect');
+      return wire;
+    },
+    get connected() {
+      return connected;
+    },
+    get hostPorts() {
+      return hostPorts;
+    },
+    onConnection(listener) {
+      listeners.add(listener);
+    },
+    whenConnected(run) {
+      if (connected) run();
+      else waiting.add(run);
+    },
+    ifLost(lost) {
+      pending.add(lost);
+      return () => pending.delete(lost);
+    },
+    close() {
+      closed = true;
+      if (connect === undefined) return;
+      // drachtio-srf's own disconnect throws while there is no connection, and leaves its timer running.
+      const wp = srf.app.client?.wp;
+      if (wp !== undefined) wp.closing = true;
+      if (wp?.reconnectVars?.retryTimer) clearTimeout(wp.reconnectVars.retryTimer);
+      for (const socket of sockets) socket.end();
+      change(false);
+    },
+  };
+}
+
+function runAll(callbacks: Set<() => void>): void {
+  const all = [...callbacks];
+  callbacks.clear();
+  for (const run of all) run();
+}

@@ -1,0 +1,177 @@
+import {CpmError} from '../../errors.ts';
+import type {Clock} from '../../ports/clock.ts';
+import type {Log} from '../../ports/log.ts';
+import type {IncomingInvite, IncomingRequest, SipDialog, SipReply} from '../../ports/sip.ts';
+import type {SipServer} from './connection.ts';
+import {DrachtioDialog, ownContact, sessionTimer} from './dialog.ts';
+import {parseHeaders, withDefaults} from './headers.ts';
+import {proxyTarget} from './proxy-target.ts';
+import {reply, requestView, sendReply} from './reply.ts';
+import type {SrfMessage, SrfRequest, SrfResponse} from './srf-types.ts';
+
+/** RFC 4028 §4: no session timer is shorter than this. */
+const smallestSessionExpires = 90;
+
+export interface IncomingOptions {
+  readonly server: SipServer;
+  readonly byeAnswerMilliseconds: number;
+  /** `host:port` at which the network reaches us through this server. */
+  readonly ownAddresses: (server: SipServer) => readonly string[];
+  /** Puts our Contact on the server that the request came through. */
+  readonly ownHeaders: (headers: Readonly<Record<string, string>>, server: SipServer) => Record<string, string>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A request outside a dialog, as it came from drachtio-srf. */
+export class DrachtioRequest implements IncomingRequest {
+  readonly method: string;
+  readonly uri: string;
+  readonly callId: string;
+  readonly source: IncomingRequest['source'];
+  protected readonly req: SrfRequest;
+  protected readonly res: SrfResponse;
+  protected readonly options: IncomingOptions;
+  /** A final answer was given, or it was proxied or cancelled. */
+  settled = false;
+  readonly #view: ReturnType<typeof requestView>;
+
+  constructor(req: SrfRequest, res: SrfResponse, options: IncomingOptions) {
+    this.#view = requestView(req, options.server);
+    ({method: this.method, uri: this.uri, callId: this.callId, source: this.source} = this.#view);
+    this.req = req;
+    this.res = res;
+    this.options = options;
+  }
+
+  get body(): Uint8Array {
+    return this.#view.body;
+  }
+
+  header(name: string): string | undefined {
+    return this.#view.header(name);
+  }
+
+  async respond(status: number, answer: SipReply = {}): Promise<void> {
+    const {server, ownHeaders, log} = this.options;
+    if (status >= 200 && !this.settle(`an answer ${status}`)) return;
+    try {
+      await reply(server, this.res, {...answer, status, headers: ownHeaders(answer.headers ?? {}, server)}, (error) => {
+        log.info({error, method: this.method, status}, 'an answer was not sent');
+      });
+    } catch (error) {
+      // Nothing went out (too large, no Content-Type): the caller may answer otherwise.
+      this.settled = false;
+      throw error;
+    }
+  }
+
+  async proxy(): Promise<void> {
+    const {server, ownAddresses, log} = this.options;
+    if (!this.settle('proxying')) return;
+    const destination = proxyTarget(this, ownAddresses(server));
+    if (destination === undefined) {
+      this.settled = false;
+      return this.respond(this.uri.toLowerCase().startsWith('sip') ? 404 : 416);
+    }
+
+    await new Promise<void>((resolve) => {
+      const release = server.ifLost(resolve);
+      this.req.proxy({destination: [destination], remainInDialog: this.method === 'INVITE'}, (error) => {
+        release();
+        if (error !== undefined && error !== null)
+          log.warn({error, method: this.method}, 'a request could not be proxied');
+        resolve();
+      });
+    });
+  }
+
+  /** True for the first final answer; a second one is dropped and logged. */
+  protected settle(what: string): boolean {
+    if (this.settled)
+      this.options.log.warn({method: this.method}, `${what} came after the final answer and is dropped`);
+    const first = !this.settled;
+    this.settled = true;
+    return first;
+  }
+}
+
+/** An INVITE that begins a dialog. */
+export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
+  #onCancel: IncomingInvite['onCancel'];
+  #cancel: {readonly reason: string | undefined} | undefined;
+
+  constructor(req: SrfRequest, res: SrfResponse, options: IncomingOptions) {
+    super(req, res, options);
+    req.on('cancel', (message: SrfMessage) => {
+      this.#cancel = {reason: parseHeaders(message.raw ?? '').get('reason')};
+      this.settled = true;
+      this.#onCancel?.(this.#cancel.reason);
+    });
+  }
+
+  get cancelled(): boolean {
+    return this.#cancel !== undefined;
+  }
+
+  get onCancel(): IncomingInvite['onCancel'] {
+    return this.#onCancel;
+  }
+
+  set onCancel(listener: IncomingInvite['onCancel']) {
+    this.#onCancel = listener;
+    if (this.#cancel !== undefined) listener?.(this.#cancel.reason);
+  }
+
+  override async respond(status: number, answer: SipReply = {}): Promise<void> {
+    // The server has sent the 487 already.
+    if (!this.cancelled) await super.respond(status, answer);
+  }
+
+  async accept(answer: SipReply): Promise<SipDialog> {
+    const {server, ownHeaders, clock, log, byeAnswerMilliseconds} = this.options;
+    if (this.cancelled) throw cancelled();
+    const offered = Number.parseInt(this.header('Session-Expires') ?? '', 10);
+    if (offered < smallestSessionExpires) {
+      await this.respond(422, {headers: {'Min-SE': String(smallestSessionExpires)}});
+      throw new CpmError('CPM_SIP_SESSION_TIMER', 422, `a session timer of ${offered} s is too short (RFC 4028 §4)`);
+    }
+
+    if (!this.settle('accepting')) throw new CpmError('CPM_SIP_ANSWERED', 500, 'the INVITE has been answered already');
+    const headers = withDefaults(ownHeaders(answer.headers ?? {}, server), sessionTimer(this));
+    return new Promise((resolve, reject) => {
+      const release = server.ifLost(() => {
+        reject(new CpmError('CPM_SIP_SERVER_AWAY', 503, 'the connection to the SIP server is lost'));
+      });
+      sendReply(server, this.res, {...answer, status: 200, headers}, (error, sent) => {
+        release();
+        if (sent === undefined) {
+          this.settled = error?.status !== 513;
+          reject(this.cancelled || error === undefined ? cancelled() : error);
+          return;
+        }
+
+        const dialog = new DrachtioDialog({
+          server,
+          id: this.res.stackDialogId ?? '',
+          callId: this.callId,
+          socket: this.req.socket,
+          contact: ownContact(sent.headers),
+          body: answer.body ?? '',
+          byeAnswerMilliseconds,
+          clock,
+          log,
+        });
+        dialog.onAck = (acknowledged) => {
+          dialog.onAck = undefined;
+          if (acknowledged) resolve(dialog);
+          else reject(new CpmError('CPM_SIP_NO_ACK', 408, 'the dialog ended before its ACK came'));
+        };
+      });
+    });
+  }
+}
+
+function cancelled(): CpmError {
+  return new CpmError('CPM_SIP_CANCELLED', 487, 'the inviter has cancelled');
+}

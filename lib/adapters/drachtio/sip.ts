@@ -1,0 +1,228 @@
+import {CpmError} from '../../errors.ts';
+import type {Clock} from '../../ports/clock.ts';
+import type {Log} from '../../ports/log.ts';
+import type {
+  OutgoingRequest,
+  Sip,
+  SipHandlers,
+  SipRequestView,
+  SipResponseView,
+  Subscription,
+  SubscriptionOptions,
+} from '../../ports/sip.ts';
+import {attachHandlers, type Fallback} from './attach.ts';
+import type {SipServer} from './connection.ts';
+import {sendInvite, unsentInvite} from './outgoing-invite.ts';
+import {withDefaults} from './headers.ts';
+import {requestView} from './reply.ts';
+import {isOwnUri} from './proxy-target.ts';
+import type {SrfRequest} from './srf-types.ts';
+import {DrachtioSubscription, grantedSeconds} from './subscription.ts';
+import {
+  dialogRequestOptions,
+  dialogUri,
+  madeResponse,
+  requestOptions,
+  sendingError,
+  transact,
+  type FinalAnswer,
+} from './transaction.ts';
+
+export interface DrachtioSipOptions {
+  /** At least one; what the PF originates goes to the connected ones in turn. */
+  readonly servers: readonly SipServer[];
+  /** Domain of the From that a request gets where it names none. */
+  readonly homeDomain: string;
+  /** Host in our Contact, where the network reaches the server under another one than it listens on. */
+  readonly contactHost?: string | undefined;
+  /** Latest answer to a BYE, milliseconds; well below the 32 s after which its sender gives up (RFC 3261 §17.1.2.2). */
+  readonly byeAnswerMilliseconds?: number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** SIP on drachtio servers, with what its owner needs beyond the port. */
+export interface DrachtioSip extends Sip {
+  /**
+   * Hands the requests of all servers to the procedures. Those that they pass go on to the application's own handlers (`next`) or along their
+   * Route (`proxy`). Resolves when the servers that are there send us the requests.
+   */
+  attach(handlers: SipHandlers, options: {readonly fallback: Fallback}): Promise<void>;
+  /** Closes the connections that the adapter made. Dialogs are not ended: that is their owners' task, before. */
+  close(): void;
+}
+
+/** The `Sip` port on one or several drachtio servers. */
+export function createSip(options: DrachtioSipOptions): DrachtioSip {
+  const {servers, homeDomain, clock, log, byeAnswerMilliseconds = 10_000} = options;
+  const context = {clock, log};
+  /** NOTIFYs that overtook the answer to their SUBSCRIBE, by the Call-ID of those under way. */
+  const early = new Map<string, SipRequestView[]>();
+  let turn = 0;
+
+  function choose(): SipServer {
+    const live = servers.filter((server) => server.connected);
+    turn += 1;
+    const server = live[turn % live.length];
+    if (server === undefined) throw new CpmError('CPM_SIP_SERVER_AWAY', 503, 'no connection to a SIP server');
+    return server;
+  }
+
+  function contactOf(server: SipServer): string {
+    const own =
+      server.hostPorts.find((entry) => entry.startsWith('udp/')) ?? server.hostPorts[0] ?? 'udp/localhost:5060';
+    const [protocol, address = ''] = own.split('/');
+    const port = address.slice(address.lastIndexOf(':'));
+    const reached = options.contactHost === undefined ? address : `${options.contactHost}${port}`;
+    return `sip:${reached}${protocol === 'udp' ? '' : `;transport=${protocol ?? 'tcp'}`}`;
+  }
+
+  function firstContact(): string {
+    const server = servers.find(({connected}) => connected) ?? servers[0];
+    return server === undefined ? `sip:${homeDomain}` : contactOf(server);
+  }
+
+  /** The procedures know one Contact; a dialog's later requests must come to the server that holds it. */
+  function ownHeaders(headers: Readonly<Record<string, string>>, server: SipServer): Record<string, string> {
+    const known = firstContact();
+    const own = contactOf(server);
+    return Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [
+        name,
+        /^(contact|m)$/i.test(name) ? value.replace(known, own) : value,
+      ]),
+    );
+  }
+
+  function prepare(request: OutgoingRequest, headers: Readonly<Record<string, string>> = {}) {
+    const server = choose();
+    const own = {...request, headers: ownHeaders(request.headers, server)};
+    return {server, ...requestOptions(own, server, {From: `<sip:${homeDomain}>`, ...headers})};
+  }
+
+  function unsent(error: unknown, method: string): {readonly status: number; readonly why: string} {
+    const {status, message} = sendingError(error);
+    log.error({error, method, status}, 'a request was not sent');
+    return {status, why: message};
+  }
+
+  const sip: DrachtioSip = {
+    get contactUri() {
+      return firstContact();
+    },
+    isOwn: (uri) => servers.some((server) => isOwnUri(uri, ownAddresses(server))),
+    get connected() {
+      return servers.some((server) => server.connected);
+    },
+    onConnection(listener) {
+      for (const server of servers) {
+        server.onConnection((connected) => {
+          // One of several that goes or comes changes nothing for the whole.
+          if (servers.every((other) => other === server || !other.connected)) listener(connected);
+        });
+      }
+    },
+    invite(request) {
+      try {
+        const {server, uri, options: sending} = prepare(request, {Contact: `<${firstContact()}>`});
+        return sendInvite({server, uri, options: sending, body: request.body ?? '', byeAnswerMilliseconds, clock, log});
+      } catch (error) {
+        const {status, why} = unsent(error, 'INVITE');
+        return unsentInvite(status, why);
+      }
+    },
+    request(method, request) {
+      return new Promise<SipResponseView>((resolve) => {
+        const onFinal = (answer: FinalAnswer): void => {
+          resolve(answer.kind === 'answered' ? answer.response : madeResponse(answer.status, answer.why));
+        };
+        try {
+          transact({...prepare(request), method, onFinal}, context);
+        } catch (error) {
+          onFinal({kind: 'failed', ...unsent(error, method)});
+        }
+      });
+    },
+    subscribe,
+    async endLeftDialog(id, headers) {
+      for (const server of servers.filter(({connected}) => connected)) {
+        const answer = await new Promise<FinalAnswer>((onFinal) => {
+          transact(
+            {server, method: 'BYE', uri: dialogUri, options: dialogRequestOptions(server, {id}, {headers}), onFinal},
+            context,
+          );
+        });
+        if (answer.kind === 'answered') return answer.response.status;
+        if (answer.status !== 481) return 408;
+      }
+
+      return 481;
+    },
+    async attach(handlers, {fallback}) {
+      await Promise.all(
+        servers.map(async (server) => {
+          attachHandlers(handlers, fallback, {
+            server,
+            byeAnswerMilliseconds,
+            ownHeaders,
+            ownAddresses,
+            takeNotify,
+            clock,
+            log,
+          });
+          if (server.connected) await server.wire.flushed();
+        }),
+      );
+    },
+    close() {
+      for (const server of servers) server.close();
+    },
+  };
+
+  function ownAddresses(server: SipServer): readonly string[] {
+    return [
+      contactOf(server).replace(/^sip:([^;]*).*$/, '$1'),
+      ...server.hostPorts.map((entry) => entry.slice(entry.indexOf('/') + 1)),
+    ];
+  }
+
+  function subscribe(request: SubscriptionOptions): Promise<Subscription> {
+    const {event, expiresSeconds} = request;
+    return new Promise((resolve, reject) => {
+      const asked = {Event: event, Expires: String(expiresSeconds), Contact: `<${firstContact()}>`};
+      const {server, uri, options: sending} = prepare({...request, headers: withDefaults(request.headers, asked)});
+      const overtaking: SipRequestView[] = [];
+      let callId: string | undefined;
+      const onSent = (req: SrfRequest): void => {
+        callId = req.get('Call-ID') ?? '';
+        early.set(callId, overtaking);
+      };
+      const onFinal = (answer: FinalAnswer): void => {
+        if (callId !== undefined) early.delete(callId);
+        const status = answer.kind === 'failed' ? answer.status : answer.response.status;
+        if (answer.kind === 'failed' || status >= 300) {
+          reject(
+            new CpmError('CPM_SIP_SUBSCRIPTION', status, `the subscription to ${event} was refused with ${status}`),
+          );
+          return;
+        }
+
+        const id = answer.res.stackDialogId ?? '';
+        const seconds = grantedSeconds(answer.response.header('Expires'), expiresSeconds);
+        const subscription = new DrachtioSubscription({server, id, event, expiresSeconds, clock, log}, seconds);
+        for (const notify of overtaking) subscription.notified(notify);
+        resolve(subscription);
+      };
+      transact({server, method: 'SUBSCRIBE', uri, options: sending, onSent, onFinal}, context);
+    });
+  }
+
+  /** The server has refused such a NOTIFY with 500 by itself; what it says is not lost all the same. */
+  function takeNotify(req: SrfRequest, server: SipServer): boolean {
+    const overtaking = early.get(req.get('Call-ID') ?? '');
+    overtaking?.push(requestView(req, server));
+    return overtaking !== undefined;
+  }
+
+  return sip;
+}
