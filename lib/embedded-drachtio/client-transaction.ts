@@ -61,6 +61,11 @@ export class ClientTransaction {
     return this.#state !== 'trying' && this.#state !== 'proceeding';
   }
 
+  /** Whether a provisional response has come and no final one: the time when a CANCEL may leave. */
+  get proceeding(): boolean {
+    return this.#state === 'proceeding';
+  }
+
   /** Sends the request and starts its timers; called once. */
   start(): void {
     const {t1Ms} = this.#options.values;

@@ -1,7 +1,7 @@
 /** How messages travel: addresses of ours, the flow on which a message came, where its response goes (RFC 3261 §18). */
 import {CpmError} from '../errors.ts';
 import type {SipMessage} from './sip-message.ts';
-import {hostPort, parseVia, topVia, type SipAddress} from './sip-values.ts';
+import {hostPort, hostPortOf, parseVia, topVia, type SipAddress} from './sip-values.ts';
 
 /** How a message came: from whom, to which of our addresses, and on which TCP connection. */
 export interface Flow {
@@ -22,8 +22,7 @@ export function parseContact(contact: string): SipAddress {
 
 /** The text of an address for URIs: `sip:host:port`, with `;transport=tcp` for TCP. */
 export function sipUriOf(address: SipAddress, user?: string): string {
-  const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
-  return `sip:${user === undefined ? '' : `${user}@`}${where}${address.protocol === 'tcp' ? ';transport=tcp' : ''}`;
+  return `sip:${user === undefined ? '' : `${user}@`}${hostPortOf(address)}${address.protocol === 'tcp' ? ';transport=tcp' : ''}`;
 }
 
 /** Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): back along the flow, else to what the top Via says. */

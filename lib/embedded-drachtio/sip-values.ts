@@ -168,6 +168,11 @@ export function hostPort(host: string, port: number): string {
   return port === 5060 ? shown : `${shown}:${port}`;
 }
 
+/** `host:port`, the port always there. */
+export function hostPortOf(address: SipAddress): string {
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
 function bare(host: string): string {
   return host.startsWith('[') ? host.slice(1, -1) : host;
 }

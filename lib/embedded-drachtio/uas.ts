@@ -1,0 +1,273 @@
+/** Requests that come: to which application they go, what the server answers by itself, and how applications answer. */
+import type {App} from './admin.ts';
+import {formatTime, type SipCommand} from './admin-protocol.ts';
+import {contentType, headerFromApp, headersFromApp} from './app-message.ts';
+import {newTransactionId, pairs, tellApp, type Core} from './core.ts';
+import {Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
+import {sipUriOf, type Flow} from './flow.ts';
+import {minSessionSeconds, sessionExpiresOf} from './session-timers.ts';
+import {
+  createResponse,
+  formatSipMessage,
+  headerOf,
+  headersOf,
+  type SipRequest,
+  type SipResponse,
+} from './sip-message.ts';
+import {hostPortOf, tagOf} from './sip-values.ts';
+import type {Timer} from '../ports/clock.ts';
+import type {ServerTransaction} from './transactions.ts';
+
+/** A request which an application has been given. */
+interface Pending {
+  readonly transactionId: string;
+  readonly transaction: ServerTransaction;
+  readonly app: App;
+  /** The dialog to which the request came, `undefined` for a new one. */
+  readonly inDialog: Dialog | undefined;
+  dialog: Dialog | undefined;
+  timer: Timer | undefined;
+}
+
+export class Uas {
+  readonly #core: Core;
+  readonly #pending = new Map<string, Pending>();
+  /** Also INVITEs that have their 2xx, whose ACK is still to come. */
+  readonly #known = new WeakMap<ServerTransaction, Pending>();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** A request that belongs to no dialog of ours. */
+  onNewRequest(request: SipRequest, transaction: ServerTransaction): void {
+    const {method} = request;
+    const toTag = tagOf(request, 'To');
+    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE'].includes(method)) {
+      transaction.respond(createResponse(request, 481));
+      return;
+    }
+    const app = this.#core.pickApp(method);
+    if (app === 'nobody' || this.#core.dialogs.size >= maxDialogs || (app === undefined && toTag !== undefined)) {
+      transaction.respond(createResponse(request, 503));
+      return;
+    }
+    if (app === undefined) {
+      // Nobody has asked for this method: as with the real server there is no answer, and the transaction is forgotten later.
+      this.#core.clock.after(128 * this.#core.timers.t1Ms, () => {
+        transaction.end();
+      });
+      return;
+    }
+    // A NOTIFY that is faster than the 2xx to its SUBSCRIBE has its 500 before the application sees it.
+    const early = method === 'NOTIFY' && toTag !== undefined;
+    if (early) transaction.respond(createResponse(request, 500));
+    const pending = this.#keep(transaction, app, undefined, 128 * this.#core.timers.t1Ms, () => {
+      transaction.end();
+    });
+    const {host, port} = transaction.flow.local;
+    this.#tell(pending, request, '', [host, String(port)]);
+  }
+
+  /** A request within a dialog. */
+  onDialogRequest(request: SipRequest, transaction: ServerTransaction, dialog: Dialog): void {
+    const {method} = request;
+    if (method === 'BYE') this.#endDialog(dialog);
+    if (!dialog.app.connected) {
+      transaction.respond(createResponse(request, 481));
+      return;
+    }
+    if (method === 'INVITE' && (sessionExpiresOf(request)?.seconds ?? minSessionSeconds) < minSessionSeconds) {
+      transaction.respond(createResponse(request, 422, {headers: [['Min-SE', String(minSessionSeconds)]]}));
+      return;
+    }
+    if (['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY'].includes(method)) dialog.refreshTarget(request, transaction.flow);
+    if (method === 'NOTIFY' && dialog.role === 'uac' && endsSubscription(request)) {
+      transaction.respond(createResponse(request, 500));
+      this.#endDialog(dialog);
+    }
+    const wait = (method === 'INVITE' ? 128 : 64) * this.#core.timers.t1Ms;
+    const pending = this.#keep(transaction, dialog.app, dialog, wait, () => {
+      transaction.respond(createResponse(request, 500));
+    });
+    this.#tell(pending, request, dialog.id);
+  }
+
+  /** The ACK to a 2xx of an application. */
+  onAck(ack: SipRequest, transaction: ServerTransaction, flow: Flow): void {
+    const pending = this.#known.get(transaction);
+    if (pending === undefined) return;
+    const ids = {transactionId: pending.transactionId, dialogId: pending.dialog?.id ?? dialogIdOf(ack)};
+    tellApp(this.#core, pending.app, ack, {flow, protocol: ''}, ids);
+  }
+
+  /** The peer takes his INVITE back. */
+  onCancel(cancel: SipRequest, transaction: ServerTransaction): void {
+    transaction.respond(createResponse(transaction.request, 487));
+    const pending = this.#known.get(transaction);
+    if (pending === undefined) return;
+    this.#forget(pending);
+    if (pending.inDialog === undefined && pending.dialog !== undefined) this.#core.dialogs.remove(pending.dialog);
+    this.#tell(pending, cancel, pending.inDialog?.id ?? dialogIdOf(transaction.request));
+  }
+
+  /** The dialog whose 2xx was never acknowledged. */
+  dialogOf(transaction: ServerTransaction): Dialog | undefined {
+    return this.#known.get(transaction)?.dialog;
+  }
+
+  /** Gives a request away, to be proxied; `undefined` where it is unknown or answered. */
+  release(transactionId: string): ServerTransaction | undefined {
+    const pending = this.#pending.get(transactionId);
+    if (pending === undefined || pending.transaction.answered) return undefined;
+    this.#forget(pending);
+    this.#known.delete(pending.transaction);
+    return pending.transaction;
+  }
+
+  /** An application answers. Throws `CpmError` where the answer can't be made of what it wrote. */
+  respond(app: App, command: SipCommand, response: SipResponse): void {
+    const pending = this.#pending.get(command.transactionId ?? '');
+    if (pending === undefined || pending.transaction.answered) {
+      app.reply(command.id, ['NOK', 'Response not sent due to unknown transaction']);
+      return;
+    }
+    const {transaction} = pending;
+    const sent = transaction.respond(this.#complete(transaction, response, pending.inDialog !== undefined));
+    if (sent.status >= 200) this.#forget(pending);
+    else pending.timer?.cancel();
+    this.#advanceDialog(pending, sent);
+    this.#echo(app, command.id, pending, sent);
+  }
+
+  /** The response as it leaves: the request's identity, the application's headers, and what is filled in. */
+  #complete(transaction: ServerTransaction, response: SipResponse, inDialog: boolean): SipResponse {
+    const {request, flow} = transaction;
+    const {status} = response;
+    const local = this.#core.transport.localAddress(flow.remote.protocol, flow.remote.host);
+    const localhost = hostPortOf(local);
+    const success = status >= 200 && status < 300;
+    const reliable = request.method === 'INVITE' && status < 200 && headersOf(response, 'Require').includes('100rel');
+    const hasContact = reliable || (success && makesDialog(request.method));
+    const contact = headerFromApp(response, 'Contact', localhost) ?? (hasContact ? `<${sipUriOf(local)}>` : undefined);
+    const base = createResponse(request, status, {reason: response.reason, body: response.body});
+    const tag = tagOf(request, 'To') ?? tagOf(response, 'To');
+    const headers = base.headers.map((header) =>
+      /^(to|t)$/i.test(header.name) && tag !== undefined && tagOf(request, 'To') === undefined
+        ? {name: header.name, value: `${header.value};tag=${tag}`}
+        : header,
+    );
+    const written = ['from', 'to', 'call-id', 'cseq', 'contact', 'content-type'];
+    return {
+      ...base,
+      headers: [
+        ...headers,
+        ...pairs(
+          ['Contact', contact],
+          ['RSeq', reliable ? String(1 + Math.floor(Math.random() * 0x7fffffff)) : undefined],
+          ['Session-Expires', success && !inDialog ? sessionEcho(request, response) : undefined],
+        ),
+        ...headersFromApp(response, written, localhost),
+        ...contentType(response),
+      ],
+    };
+  }
+
+  #advanceDialog(pending: Pending, sent: SipResponse): void {
+    const {request, flow} = pending.transaction;
+    const success = sent.status >= 200 && sent.status < 300;
+    const {dialogs, sessions} = this.#core;
+    if (pending.inDialog !== undefined) {
+      if (success && (request.method === 'INVITE' || request.method === 'UPDATE')) {
+        sessions.restart(pending.inDialog, sent, 'uas');
+      }
+    } else if (makesDialog(request.method) && sent.status > 100 && sent.status < 300) {
+      if (pending.dialog !== undefined) dialogs.remove(pending.dialog);
+      const dialog = Dialog.ofServer(request, sent, flow, pending.app);
+      dialog.localCseq = pending.dialog?.localCseq ?? dialog.localCseq;
+      dialog.confirmed = success;
+      pending.dialog = dialog;
+      dialogs.add(dialog);
+      if (success && request.method === 'INVITE') sessions.restart(dialog, sent, 'uas');
+    } else if (sent.status >= 300 && pending.dialog !== undefined) dialogs.remove(pending.dialog);
+  }
+
+  #echo(app: App, id: string, pending: Pending, sent: SipResponse): void {
+    const {request, flow} = pending.transaction;
+    const bytes = formatSipMessage(sent);
+    const {host, port} = flow.remote;
+    const dialogId = pending.inDialog?.id ?? (request.method === 'INVITE' ? dialogIdOf(request) : pending.dialog?.id);
+    const fields = [
+      String(bytes.length),
+      request.method === 'INVITE' ? flow.remote.protocol : '',
+      host,
+      String(port),
+      formatTime(this.#core.clock.now()),
+      pending.transactionId,
+      // The dialog is gone with its BYE: the echo of the answer names none.
+      request.method === 'BYE' ? '' : (dialogId ?? ''),
+      '',
+      'Msg sent:',
+      '',
+    ];
+    app.reply(id, ['OK', 'application', ...fields], bytes);
+  }
+
+  #endDialog(dialog: Dialog): void {
+    this.#core.dialogs.remove(dialog);
+    this.#core.sessions.stop(dialog);
+    // The real server loses the whole leg with the BYE: what else waits in it is answered 500.
+    for (const pending of this.#pending.values()) {
+      if (pending.inDialog !== dialog || pending.transaction.answered) continue;
+      this.#forget(pending);
+      pending.transaction.respond(createResponse(pending.transaction.request, 500));
+    }
+  }
+
+  #keep(
+    transaction: ServerTransaction,
+    app: App,
+    inDialog: Dialog | undefined,
+    ms: number,
+    unanswered: () => void,
+  ): Pending {
+    const pending: Pending = {
+      transactionId: newTransactionId(),
+      transaction,
+      app,
+      inDialog,
+      dialog: inDialog,
+      timer: undefined,
+    };
+    this.#known.set(transaction, pending);
+    if (transaction.answered) return pending;
+    this.#pending.set(pending.transactionId, pending);
+    pending.timer = this.#core.clock.after(ms, () => {
+      this.#forget(pending);
+      if (!transaction.answered) unanswered();
+    });
+    return pending;
+  }
+
+  #forget(pending: Pending): void {
+    pending.timer?.cancel();
+    this.#pending.delete(pending.transactionId);
+  }
+
+  #tell(pending: Pending, request: SipRequest, dialogId: string, extra: readonly string[] = []): void {
+    const {flow} = pending.transaction;
+    const from = {flow, protocol: flow.remote.protocol};
+    tellApp(this.#core, pending.app, request, from, {transactionId: pending.transactionId, dialogId}, extra);
+  }
+}
+
+/** Dialogs held at once; new requests beyond it get 503. */
+const maxDialogs = 20_000;
+
+/** Session-Expires for a 2xx: what was offered with a refresher, at least the minimum, unless the application said its own. */
+function sessionEcho(request: SipRequest, response: SipResponse): string | undefined {
+  const offered = sessionExpiresOf(request);
+  if (request.method !== 'INVITE' || offered?.refresher === undefined) return undefined;
+  if (headerOf(response, 'Session-Expires') !== undefined) return undefined;
+  return `${Math.max(minSessionSeconds, offered.seconds)};refresher=${offered.refresher}`;
+}
