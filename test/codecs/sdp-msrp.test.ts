@@ -114,7 +114,7 @@ test('RFC 3264 §8.2: a section with port 0 is refused, and the next one is take
   t.is(msrpMedia(parseSdp(text(...SESSION, 'm=message 7654 SIP/TCP *'))), undefined);
 });
 
-test('A10 CPM-CF 5.2.1.2 T20: an offer repeats the far capabilities and none of the far connection', (t) => {
+test('8.3.2.9.1.1 A9, CPM-CF 5.2.1.2, T20: an offer repeats the far capabilities and none of the far connection', (t) => {
   t.is(
     buildOffer({origin, capabilities: parseSdp(text(...SESSION, ...CHAT)), own: [own], maxSize: 500_000}),
     text(
@@ -131,7 +131,7 @@ test('A10 CPM-CF 5.2.1.2 T20: an offer repeats the far capabilities and none of 
   );
 });
 
-test('A10 CPM-CF 8.3.2.9.1.1 T19: the direction of a delivery offer is what it is told, not what the original offer said', (t) => {
+test('8.3.2.9.1.1 A9, T19: the direction of a delivery offer is what it is told, not what the original offer said', (t) => {
   const offer = parseSdp(text(...SESSION, ...BASIC, 'a=sendonly'));
   t.is(
     msrpMedia(parseSdp(buildOffer({origin, capabilities: offer, own: [own], direction: 'sendrecv'})))?.direction,
@@ -250,7 +250,7 @@ test('RFC 4975 §8.1: TLS, fingerprint, CEMA and an address of its own are writt
   }
 });
 
-test('RFC 6135 §4.2, RFC 4975 §5.4: who connects follows from a=setup, and without it the offerer does', (t) => {
+test('8.3.2.9.1.1 A12, RFC 6135 §4.2, RFC 4975 §5.4: who connects follows from a=setup, and without it the offerer does', (t) => {
   const role = (setup: string | undefined, we: 'offered' | 'answer') =>
     connectionRole(
       msrpMedia(parseSdp(text(...SESSION, ...BASIC, ...(setup === undefined ? [] : [`a=setup:${setup}`])))) ?? {
