@@ -1,0 +1,60 @@
+import {BlockList, isIP} from 'node:net';
+import {canonicalAddress} from './cpm/address.ts';
+import type {Config} from './config/load.ts';
+import type {Policy} from './procedures/context.ts';
+import type {ServedRules} from './procedures/registration/served-users.ts';
+
+/** What a configuration means to the procedures; seconds become milliseconds here, and nowhere else. */
+export function policyOf({node, sip, cpm, relay}: Config): Policy {
+  return {
+    node: node.name,
+    homeDomain: sip.homeDomain,
+    deferredMsgMgmtUri: cpm.deferredMsgMgmtUri,
+    outboundProxy: sip.outboundProxy,
+    trusts: trustOf(sip.trustedPeers),
+    originatingMarker: sip.directionMarkers.originating,
+    terminatingMarker: sip.directionMarkers.terminating,
+    inviteMilliseconds: sip.inviteSeconds * 1000,
+    bindMilliseconds: relay.bindSeconds * 1000,
+    refusals: cpm.refusalPolicy,
+    stopsDelivery: cpm.deferStopsDelivery,
+    deliveryRetry: cpm.deliveryRetrySeconds.map((seconds) => seconds * 1000),
+    deferredRetention: cpm.deferredRetentionSeconds * 1000,
+    sentReoffer: cpm.sentReofferSeconds * 1000,
+    settledRetention: cpm.settledRetentionSeconds * 1000,
+    maxMessageBytes: cpm.maxMessageBytes,
+    concurrentDeliveries: cpm.concurrentDeliveries,
+    sessionExpiresSeconds: sip.sessionExpiresSeconds,
+    retryAfterSeconds: sip.retryAfterSeconds,
+    regEvent: sip.regEvent,
+  };
+}
+
+/** Who is served, as the configuration says it. */
+export function servedRulesOf({served}: Config): ServedRules {
+  const own = new Map<string, boolean>();
+  for (const {identities, policy} of served.users) {
+    const key = canonicalAddress(identities[0] ?? '');
+    if (key !== undefined && policy?.deferral !== undefined) own.set(key, policy.deferral);
+  }
+
+  return {
+    deferralOf: (servedUser) => own.get(servedUser) ?? served.policy.deferral,
+    users: served.users.map(({identities}) => identities),
+    domains: served.domains,
+    numberPrefixes: served.numberPrefixes,
+  };
+}
+
+/** Addresses and ranges whose word is taken for the network's. */
+export function trustOf(ranges: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+
+  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}

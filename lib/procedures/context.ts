@@ -1,0 +1,62 @@
+import type {Clock} from '../ports/clock.ts';
+import type {DialogRecords} from '../ports/dialog-records.ts';
+import type {Ids} from '../ports/ids.ts';
+import type {Log} from '../ports/log.ts';
+import type {MediaPlane} from '../ports/media-plane.ts';
+import type {Sip} from '../ports/sip.ts';
+import type {Store} from '../ports/store.ts';
+import type {ChatSessions} from './terminating/chat-sessions.ts';
+import type {Deliveries} from './terminating/deliveries.ts';
+import type {ServedUsers} from './registration/served-users.ts';
+
+/** What an operator decides; every value comes from the configuration. Durations are milliseconds. */
+export interface Policy {
+  readonly node: string;
+  readonly homeDomain: string;
+  /** CPMDeferredMsgMgmtURI (row A4). */
+  readonly deferredMsgMgmtUri: string;
+  /** Next hop of what the PF originates where no Route is given. */
+  readonly outboundProxy: string | undefined;
+  /** Whether P-Asserted-* and P-Served-User of this address are believed. */
+  readonly trusts: (address: string) => boolean;
+  /** What marks requests behind cores that send no P-Served-User: user part of the topmost Route, or a parameter of it or of the Request-URI. */
+  readonly originatingMarker: string;
+  readonly terminatingMarker: string;
+  /** How long a device may ring. */
+  readonly inviteMilliseconds: number;
+  /** How long a client may take to bind its MSRP session after its 200. */
+  readonly bindMilliseconds: number;
+  /** What a client's final refusal means: told to the inviter, or the PF accepts for the user. Others than those listed: `defer`. */
+  readonly refusals: Readonly<Partial<Record<string, 'refuse' | 'defer'>>>;
+  /** Refusals of a delivery INVITE that end the delivery for all senders (row A18). */
+  readonly stopsDelivery: readonly number[];
+  /** Pauses before the next attempt when a delivery did not go through; the last one repeats. */
+  readonly deliveryRetry: readonly number[];
+  /** Deliveries that run at a time on this node. */
+  readonly concurrentDeliveries: number;
+  readonly deferredRetention: number;
+  readonly sentReoffer: number;
+  readonly settledRetention: number;
+  readonly maxMessageBytes: number;
+  /** Offered in Session-Expires on the PF's own INVITEs, seconds; undefined: no session timer is asked for. */
+  readonly sessionExpiresSeconds: number | undefined;
+  /** Seconds for Retry-After of a 503. */
+  readonly retryAfterSeconds: number;
+  /** Whether the PF subscribes to the reg event of those who register. */
+  readonly regEvent: boolean;
+}
+
+/** Everything that a procedure may touch: ports, policy, and the PF's own tables of what is alive. */
+export interface Context {
+  readonly sip: Sip;
+  readonly media: MediaPlane;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly policy: Policy;
+  readonly users: ServedUsers;
+  readonly sessions: ChatSessions;
+  readonly deliveries: Deliveries;
+  readonly dialogs: Pick<DialogRecords, 'record' | 'forget'>;
+}

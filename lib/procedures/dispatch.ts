@@ -1,0 +1,125 @@
+import {CpmError} from '../errors.ts';
+import type {IncomingInvite, IncomingRequest, SipHandlers} from '../ports/sip.ts';
+import type {Context} from './context.ts';
+import {noteNotifications} from './disposition.ts';
+import {createRegEvents} from './registration/reg-event.ts';
+import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
+import {ownCallIdPrefix} from './terminating/delivery-invite.ts';
+import {
+  directionOf,
+  isCpmSession,
+  isGroupInvitation,
+  readInvitation,
+  recipientOf,
+  senderOf,
+} from './terminating/invitation.ts';
+import {handleSessionInvitation} from './terminating/session-invitation.ts';
+
+/**
+ * Where a request goes: method, direction and service decide. A telecom engineer starts reading here.
+ *
+ *   REGISTER of the S-CSCF        → registration/third-party-register
+ *   INVITE  CPM session, 1-1, to a served user → terminating/session-invitation
+ *           the PF's own, handed back by the core → on along its Route (T35)
+ *   MESSAGE of a served user      → noted if it is a notification, then on along its Route
+ *   OPTIONS to the PF itself      → 200
+ *   anything else                 → not ours
+ */
+export function createDispatch(context: Context, state: {readonly draining: boolean}): SipHandlers {
+  const {policy, log} = context;
+  const regEvents = policy.regEvent ? createRegEvents(context) : undefined;
+
+  async function invite(request: IncomingInvite): Promise<'handled' | 'pass'> {
+    if (isOwn(request)) {
+      await request.proxy();
+      return 'handled';
+    }
+
+    if (!isCpmSession(request) || isGroupInvitation(request)) return 'pass';
+    if (directionOf(request, context) === 'originating') return 'pass';
+    const servedUser = await context.users.resolve(recipientOf(request, context));
+    if (servedUser === undefined) return 'pass';
+    if (!trusted(request)) return 'handled';
+    if (state.draining) {
+      await request.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
+      return 'handled';
+    }
+
+    await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
+    return 'handled';
+  }
+
+  async function other(request: IncomingRequest): Promise<'handled' | 'pass'> {
+    switch (request.method) {
+      case 'REGISTER':
+        if (!isThirdPartyRegister(request)) return 'pass';
+        if (trusted(request)) await handleThirdPartyRegister(context, regEvents, request);
+        return 'handled';
+      case 'MESSAGE':
+        if (isOwn(request)) {
+          await request.proxy();
+          return 'handled';
+        }
+
+        await noteMessage(request);
+        return 'pass';
+      case 'OPTIONS':
+        if (!context.sip.isOwn(request.uri)) return 'pass';
+        await request.respond(200, {
+          headers: {Allow: 'INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, UPDATE, NOTIFY', Accept: 'application/sdp'},
+        });
+        return 'handled';
+      default:
+        return 'pass';
+    }
+  }
+
+  /** What the core asserts is believed only from configured peers; others have no business with served users' sessions. */
+  function trusted(request: IncomingRequest): boolean {
+    if (policy.trusts(request.source.address)) return true;
+    log.warn(
+      {clause: 'RFC 3325 §5', method: request.method, address: request.source.address},
+      'a request from an untrusted peer is refused',
+    );
+    void request.respond(403);
+    return false;
+  }
+
+  function isOwn(request: IncomingRequest): boolean {
+    return request.callId.startsWith(ownCallIdPrefix) && policy.trusts(request.source.address);
+  }
+
+  /** A notification that a served user sends by SIP MESSAGE passes on, and releases what it reports on (row A21). */
+  async function noteMessage(request: IncomingRequest): Promise<void> {
+    const contentType = request.header('Content-Type');
+    if (contentType === undefined || !/^message\/(cpim|imdn\+xml)\b/i.test(contentType)) return;
+    const author = await context.users.resolve(senderOf(request).address);
+    if (author === undefined || !policy.trusts(request.source.address)) return;
+    await noteNotifications(context, {author, about: request.uri, content: {contentType, bytes: request.body}});
+  }
+
+  /** A request that cannot be read gets its status and one line; nothing from outside may go further up. */
+  function answering<Request extends IncomingRequest>(
+    handle: (request: Request) => Promise<'handled' | 'pass'>,
+  ): (request: Request) => Promise<'handled' | 'pass'> {
+    return async (request) => {
+      try {
+        return await handle(request);
+      } catch (error) {
+        const known = error instanceof CpmError;
+        const fields = {
+          clause: 'RFC 3261 §8.2',
+          method: request.method,
+          code: known ? error.code : 'CPM_INTERNAL',
+          error,
+        };
+        if (known) log.info(fields, 'a request is refused');
+        else log.error(fields, 'a request failed');
+        await request.respond(known && error.status >= 400 ? error.status : 500);
+        return 'handled';
+      }
+    };
+  }
+
+  return {invite: answering(invite), request: answering(other)};
+}

@@ -1,0 +1,160 @@
+import {imdnMessageId, parseCpim} from '../codecs/cpim.ts';
+import {parseNotifications, type Imdn} from '../codecs/imdn.ts';
+import {canonicalAddress} from '../cpm/address.ts';
+import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
+import type {Context} from './context.ts';
+import {pagerMessage, routeTo} from './terminating/delivery-invite.ts';
+
+interface Content {
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * What a notification did: `none` is no notification; `noted` released what it reports on and is on its way already; `forwarded` is kept
+ * durably for the sender and on its way; `store-away` could not be kept, the client keeps it.
+ */
+export type Noted = 'none' | 'noted' | 'forwarded' | 'store-away';
+
+export interface NotificationSource {
+  /** Key of the user who says it. */
+  readonly author: string;
+  /** Address of the one whose message it reports on, where the way it came tells; two senders may use the same id (T62). */
+  readonly about: string | undefined;
+  readonly content: Content;
+  /** The session in which the reported message was accepted: given, when the PF is to take the notification over (row A14). */
+  readonly takeOverFor?: OriginalSession;
+}
+
+/**
+ * A notification, whichever way it came: the deferred message it reports on is released (row A21), and where it ends at the PF it is stored
+ * and goes to the sender (row A14).
+ * @clause CPM-CF 8.3.2.9.1.1 A14 A21
+ */
+export async function noteNotifications(context: Context, source: NotificationSource): Promise<Noted> {
+  const {log, users, deliveries} = context;
+  const {author, content, takeOverFor: session} = source;
+  let notifications: readonly Imdn[];
+  try {
+    notifications = parseNotifications(content.contentType, content.bytes);
+  } catch (error) {
+    log.info({clause: 'CPM-CF 8.3.4', error}, 'a notification cannot be read; it passes for what it is');
+    return 'none';
+  }
+
+  if (notifications.length === 0) return 'none';
+  try {
+    if (session !== undefined) await keepNotification(context, author, content, session);
+    for (const notification of notifications) await release(context, source, notification);
+  } catch (error) {
+    log.warn({clause: 'CPM-CF 8.3.4', error}, 'a notification could not be stored; its author keeps it');
+    if (session !== undefined) return 'store-away';
+  }
+
+  if (session === undefined) return 'noted';
+  deliveries.trigger(await keyOf(users, session.senderAddress), 'notification');
+  return 'forwarded';
+}
+
+const keyOf = async (users: Context['users'], address: string): Promise<string> =>
+  (await users.resolve(address)) ?? canonicalAddress(address) ?? address;
+
+/** Any word on a message's fate says that the client has it, or will never take it: the PF need not keep it (row A21). */
+async function release(
+  context: Context,
+  {author, about}: NotificationSource,
+  {messageId, status}: Imdn,
+): Promise<void> {
+  const {store, clock, log, users} = context;
+  const sender = about === undefined ? undefined : await keyOf(users, about);
+  const ids: string[] = [];
+  for (const pending of await store.deferredQueue.find(author, messageId)) {
+    const same = sender === undefined || (await keyOf(users, pending.sender)) === sender;
+    if (pending.kind === 'chat' && same) ids.push(pending.id);
+  }
+
+  if (ids.length === 0) return;
+  const how = status === 'delivered' || status === 'displayed' ? 'delivered' : 'failed';
+  await store.deferredQueue.settle(ids, how, clock.now());
+  log.info({clause: 'CPM-CF 8.3.2.9.1.1 A21', how, released: ids.length}, 'a notification releases a deferred message');
+}
+
+async function keepNotification(
+  {store, clock, policy, users}: Context,
+  author: string,
+  content: Content,
+  session: OriginalSession,
+): Promise<void> {
+  const receivedAt = clock.now();
+  await store.deferredQueue.enqueue([
+    {
+      servedUser: await keyOf(users, session.senderAddress),
+      sender: author,
+      kind: 'notification',
+      imdnMessageId: /^message\/cpim\b/i.test(content.contentType)
+        ? imdnMessageId(parseCpim(content.bytes))
+        : undefined,
+      dispositions: [],
+      contentType: content.contentType,
+      bytes: content.bytes,
+      dateTime: undefined,
+      receivedAt,
+      expiresAt: receivedAt + policy.deferredRetention,
+      session: {
+        conversationId: session.conversationId,
+        contributionId: session.contributionId,
+        recipientAddress: session.senderAddress,
+        recipientInstance: session.senderInstance,
+        senderAddress: session.recipientAddress,
+        senderInstance: undefined,
+        subject: undefined,
+        offer: undefined,
+      },
+    },
+  ]);
+}
+
+/**
+ * Sends what `author` has to say to `recipient` about his messages: on the recipient's own session where one stands, else by SIP MESSAGE to
+ * the device that sent (row A20, T30, T31). True when everything was taken.
+ * @clause CPM-CF 8.3.2.9.1.1 A14 A20
+ */
+export async function sendPendingNotifications(context: Context, recipient: string, author: string): Promise<boolean> {
+  const {store, clock} = context;
+  let afterSequence: number | undefined;
+  for (;;) {
+    const batch = await store.deferredQueue.next(recipient, author, {afterSequence, limit: 32, maxBytes: 1 << 20});
+    if (batch.length === 0) return true;
+    for (const notification of batch) {
+      if (!(await onSession(context, author, notification)) && !(await byMessage(context, recipient, notification)))
+        return false;
+      await store.deferredQueue.settle([notification.id], 'delivered', clock.now());
+    }
+
+    afterSequence = batch.at(-1)?.sequence;
+  }
+}
+
+/** The sender of the reported message invited the author: his leg of that session takes it, while it stands. */
+async function onSession({sessions}: Context, author: string, notification: DeferredMessage): Promise<boolean> {
+  const sender = canonicalAddress(notification.session.recipientAddress);
+  for (const session of sender === undefined ? [] : sessions.between(author, sender)) {
+    const outcome = await session.leg.send(notification);
+    if (outcome.kind === 'answered' && outcome.status === 200) return true;
+  }
+
+  return false;
+}
+
+async function byMessage(context: Context, recipient: string, notification: DeferredMessage): Promise<boolean> {
+  const {sip, users, log} = context;
+  const registration = await users.registration(recipient);
+  const route = registration?.servingNode === undefined ? [] : [routeTo(registration.servingNode)];
+  const response = await sip.request('MESSAGE', pagerMessage(context, notification.session, route, notification));
+  const {conversationId, contributionId} = notification.session;
+  log.info(
+    {clause: 'CPM-CF 5.4', conversationId, contributionId, status: response.status},
+    'a notification went by SIP MESSAGE',
+  );
+  return response.status >= 200 && response.status < 300;
+}

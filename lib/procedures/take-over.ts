@@ -1,0 +1,57 @@
+import type {Trigger} from './terminating/deliveries.ts';
+import type {Context} from './context.ts';
+
+const page = 500;
+/** The server's word on dialogs that an earlier life left: 200 would mean that somebody left. */
+const reason = {Reason: 'SIP;cause=503;text="Service Unavailable"'};
+
+/**
+ * What has to be done whenever the PF begins anew, or the store is back: leases and dialogs of an earlier life of this node end, registrations
+ * that the store missed are written, and the delivery starts for everyone with anything pending.
+ */
+export function takeOver(context: Context): (trigger: Extract<Trigger, 'start' | 'store-back'>) => void {
+  const {store, sip, users, deliveries, clock, log, policy} = context;
+  const begun = clock.now();
+  let inherited = true;
+  let running = false;
+
+  async function endInheritance(): Promise<void> {
+    await store.leases.releaseNode(policy.node);
+    const left = await store.dialogRecords.ofNode(policy.node);
+    for (const dialog of left.filter(({openedAt}) => openedAt < begun)) {
+      const status = await sip.endLeftDialog(dialog.id, reason);
+      log.info({status}, 'a dialog of an earlier life of this node is ended');
+      await store.dialogRecords.forget(dialog.id);
+    }
+  }
+
+  async function startAll(trigger: Trigger): Promise<void> {
+    let after: string | undefined;
+    for (;;) {
+      const pending = await store.deferredQueue.usersPending(after, page);
+      for (const servedUser of pending) deliveries.trigger(servedUser, trigger);
+      after = pending.at(-1);
+      if (pending.length < page) return;
+    }
+  }
+
+  async function run(trigger: Trigger): Promise<void> {
+    if (inherited) await endInheritance();
+    inherited = false;
+    await users.flush();
+    await startAll(trigger);
+  }
+
+  return (trigger) => {
+    // Both server and store must be there; whichever comes last calls again.
+    if (running || !sip.connected || !store.available) return;
+    running = true;
+    run(trigger)
+      .catch((error: unknown) => {
+        log.warn({error}, 'taking over was broken off; it is tried again when the store is back');
+      })
+      .finally(() => {
+        running = false;
+      });
+  };
+}

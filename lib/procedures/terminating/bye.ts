@@ -1,0 +1,55 @@
+import {sipCause} from '../../codecs/sip-headers/reason.ts';
+import type {SipReply, SipRequestView} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import {serviceUnavailable, type ChatSession} from './chat-session.ts';
+
+/** What a BYE without a Reason means, when it comes from the network (row B2). */
+const completed = 'SIP;cause=200;text="Call completed"';
+
+/**
+ * A BYE from the network side of a 1-1 session: the client is told first, its 200 awaited (bounded by the SIP port), then the network gets
+ * its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7); no cause ever makes a Group State Object here (T4).
+ * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B10 B11
+ */
+export async function byeOfNetwork(
+  {log}: Pick<Context, 'log'>,
+  session: ChatSession,
+  bye: SipRequestView,
+): Promise<SipReply | undefined> {
+  // step 2.a, 2.b
+  const reason = bye.header('Reason');
+  const cause = sipCause(reason);
+  log.info({...session.label, clause: 'CPM-CF 8.3.2.3', cause}, 'the network ends the session');
+  // step 2.b.iv, 2.c
+  const dialogs = session.takeApart();
+  await Promise.all(
+    dialogs.map(async (dialog) =>
+      dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason}),
+    ),
+  );
+  // step 2.e happens when this resolves, 2.f after it
+  queueMicrotask(() => void session.release());
+  return undefined;
+}
+
+/**
+ * A BYE from the served user's client: the session ends for both. Unanswered messages of the inviter are kept (row A16), and offered again.
+ * @clause CPM-CF 8.2.2.3 A16
+ */
+export async function byeOfClient(
+  {log}: Pick<Context, 'log'>,
+  session: ChatSession,
+  bye: SipRequestView,
+): Promise<SipReply | undefined> {
+  log.info({...session.label, clause: 'CPM-CF 8.2.2.3'}, 'the client ends the session');
+  const reason = bye.header('Reason') ?? completed;
+  const dialogs = session.takeApart();
+  await Promise.all(dialogs.map(async (dialog) => dialog.bye({Reason: reason})));
+  queueMicrotask(() => void session.release());
+  return undefined;
+}
+
+/** Ends every session of a node that stops: the peers see that it was not their doing. */
+export async function byeToAll({sessions}: Pick<Context, 'sessions'>): Promise<void> {
+  await Promise.all(sessions.all().map(async (session) => session.end(serviceUnavailable)));
+}

@@ -1,0 +1,366 @@
+import {formatContact} from '../../codecs/sip-headers/contact.ts';
+import {ICSI} from '../../cpm/feature-tags.ts';
+import type {OriginalSession} from '../../cpm/deferred-message.ts';
+import type {Leg, LegEnd, OfferedMessage, OutgoingMessage, Pairing, Verdict} from '../../ports/media-plane.ts';
+import type {RegisteredContact} from '../../ports/registrations.ts';
+import type {IncomingInvite, SipDialog, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import {noteNotifications} from '../disposition.ts';
+import {answerFor, bodyText, offerFor, remoteMedia, type LocalDescription} from '../session-description.ts';
+import {sendBacklog} from './backlog.ts';
+import {byeOfClient, byeOfNetwork} from './bye.ts';
+import {deferMessage} from './defer.ts';
+import {liveInvite} from './delivery-invite.ts';
+import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
+import type {Invitation} from './invitation.ts';
+
+/**
+ * Life of a 1-1 CPM session at the B2BUA (CPM-CF 8.3.2.1).
+ *
+ *   inviting ──▶ holding ──▶ joining ──▶ relayed ──▶ ended
+ *                   ▲            │           │
+ *                   └────────────┴───────────┘  the client's leg broke: the PF keeps for the user again
+ *
+ * `holding`: the PF has accepted for the user and keeps each message. `joining`: a device said yes, the backlog goes first.
+ */
+export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 'ended';
+
+export const serviceUnavailable = 'SIP;cause=503;text="Service Unavailable"';
+/** How long a splice waits for its turn while something else delivers to the same user. */
+const turnMilliseconds = 5000;
+
+export class ChatSession {
+  readonly invitation: Invitation;
+  readonly leg: Leg;
+  /** Set by whoever knows that the user cannot be reached before the next trigger. */
+  joinable = true;
+  #state: ChatSessionState = 'inviting';
+  readonly #context: Context;
+  #inviter: SipDialog | undefined;
+  #description: LocalDescription | undefined;
+  #client: Answered | undefined;
+  #fork: Fork | undefined;
+  #pairing: Pairing | undefined;
+  #storing: Promise<unknown> = Promise.resolve();
+
+  constructor(context: Context, invitation: Invitation, leg: Leg) {
+    this.#context = context;
+    this.invitation = invitation;
+    this.leg = leg;
+  }
+
+  get servedUser(): string {
+    return this.invitation.servedUser;
+  }
+
+  get sender(): string {
+    return this.invitation.sender;
+  }
+
+  get state(): ChatSessionState {
+    return this.#state;
+  }
+
+  get client(): Answered | undefined {
+    return this.#client;
+  }
+
+  get inviter(): SipDialog | undefined {
+    return this.#inviter;
+  }
+
+  get label(): {readonly conversationId: string; readonly contributionId: string} {
+    return {conversationId: this.invitation.conversationId, contributionId: this.invitation.contributionId};
+  }
+
+  /** What a deferred message repeats of this session. */
+  get original(): OriginalSession {
+    const {conversationId, contributionId, recipientAddress, senderAddress, senderInstance, subject, offer} =
+      this.invitation;
+    return {conversationId, contributionId, recipientAddress, senderAddress, senderInstance, subject, offer};
+  }
+
+  /** Rings the user's devices in the inviter's name. */
+  async search(
+    devices: readonly RegisteredContact[],
+    onProvisional?: (response: SipResponseView) => void,
+  ): Promise<ForkOutcome> {
+    this.#fork = forkInvite(this.#context, {
+      devices,
+      legLabel: this.label,
+      request: (device, leg) =>
+        liveInvite(
+          this.#context,
+          this.invitation,
+          device,
+          offerFor(this.invitation.offer, leg, this.#context.policy.maxMessageBytes),
+        ),
+      ...(onProvisional === undefined ? {} : {onProvisional}),
+    });
+    const outcome = await this.#fork.outcome;
+    this.#fork = undefined;
+    return outcome;
+  }
+
+  /**
+   * Says 200 to the inviter, for the device or for the user himself, and begins to keep what comes.
+   * @throws what the SIP port throws when the inviter gave up meanwhile; the session has ended then.
+   */
+  async accept(invite: IncomingInvite, answered: Answered | undefined): Promise<void> {
+    const description = answerFor(
+      this.invitation.offer,
+      answered && bodyText(answered.response),
+      this.leg,
+      this.#context.policy.maxMessageBytes,
+    );
+    this.#description = description;
+    this.leg.onMessage = (message) => this.#keep(message);
+    this.leg.onNotificationRelayed = (message) => {
+      void this.#note(this.sender, this.servedUser, message);
+    };
+    this.leg.onEnd = (end) => {
+      this.#legEnded(end);
+    };
+    this.leg.connect(this.invitation.remote);
+    let dialog: SipDialog;
+    try {
+      dialog = await invite.accept({
+        headers: {
+          Contact: formatContact(this.#context.sip.contactUri, {
+            icsi: ICSI.session,
+            instance: answered?.device.instance,
+          }),
+          'Content-Type': 'application/sdp',
+          'Conversation-ID': this.invitation.conversationId,
+          'Contribution-ID': this.invitation.contributionId,
+        },
+        body: description.text,
+      });
+    } catch (error) {
+      await this.end(serviceUnavailable);
+      await answered?.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+      await answered?.leg.release();
+      throw error;
+    }
+
+    this.#inviter = dialog;
+    this.#state = 'holding';
+    this.#context.sessions.add(this);
+    this.#remember(dialog);
+    dialog.onBye = async (bye) => byeOfNetwork(this.#context, this, bye);
+    dialog.onModify = (request) => Promise.resolve(this.#modified(request));
+  }
+
+  /** The inviter sent CANCEL. */
+  cancelled(reason: string | undefined): void {
+    this.#fork?.cancel(reason);
+    void this.end(reason ?? serviceUnavailable);
+  }
+
+  /**
+   * Joins a device that said yes with the inviter's leg: first what waits for the user from this sender, then what comes live.
+   * False when the device was lost on the way; the session then holds again.
+   */
+  async join(client: Answered): Promise<boolean> {
+    this.#client = client;
+    this.#state = 'joining';
+    this.#remember(client.dialog);
+    client.dialog.onBye = async (bye) => byeOfClient(this.#context, this, bye);
+    client.leg.onNotificationRelayed = (message) => {
+      void this.#note(this.servedUser, this.sender, message);
+    };
+    client.leg.onMessage = async (message) => this.#refusedByInviter(message);
+    client.leg.onEnd = (end) => {
+      if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
+    };
+    client.leg.connect(client.remote);
+    try {
+      await client.leg.bound(this.#context.policy.bindMilliseconds);
+      if (await this.#splice(client)) return true;
+      await this.dropClient('the backlog could not be sent');
+    } catch (error) {
+      this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.1'}, 'a device could not be joined');
+      await this.dropClient('the device could not be joined');
+    }
+
+    return false;
+  }
+
+  async #splice(client: Answered): Promise<boolean> {
+    const {store, deliveries} = this.#context;
+    const pair = async (): Promise<Pairing> => {
+      this.#pairing = await this.leg.pair(client.leg);
+      await this.#storing;
+      return this.#pairing;
+    };
+    const open = (pairing: Pairing): boolean => {
+      if (this.#client !== client || this.#state !== 'joining') return false;
+      pairing.open();
+      this.#state = 'relayed';
+      return true;
+    };
+    if (!store.available) return open(await pair());
+    const spliced = await deliveries.exclusive(this.servedUser, turnMilliseconds, async (lease) => {
+      // Most of the backlog goes before the gate closes; what was stored meanwhile goes while the inviter waits at it.
+      const before = await sendBacklog(this.#context, client.leg, this.servedUser, this.sender, lease);
+      if (before.end === 'broken') return false;
+      const pairing = await pair();
+      const rest = await sendBacklog(this.#context, client.leg, this.servedUser, this.sender, lease);
+      if (rest.end === 'empty') return open(pairing);
+      pairing.undo();
+      return false;
+    });
+    return spliced ?? false;
+  }
+
+  /** The device is gone, the inviter stays: the PF keeps for the user again, what was not answered first (row A16). */
+  async dropClient(why: string): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || this.#state === 'ended') return;
+    this.#client = undefined;
+    this.#state = 'holding';
+    this.joinable = false;
+    this.#pairing?.undo();
+    this.#pairing = undefined;
+    this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.1', why}, 'the PF holds the session for its user');
+    await client.dialog.bye({Reason: serviceUnavailable});
+    await client.leg.release();
+    this.#forget(client.dialog);
+    this.#context.deliveries.later(this.servedUser);
+  }
+
+  /** Ends what is left of the session on both sides; the sides that ended by themselves answer 481, which is fine. Idempotent. */
+  async end(reason: string): Promise<void> {
+    if (this.#state === 'ended') return;
+    const byes = this.takeApart();
+    await Promise.all(byes.map(async (dialog) => dialog.bye({Reason: reason})));
+    await this.release();
+  }
+
+  /** First half of every end: nothing is relayed any more, what is unanswered is kept. Answers the dialogs that are still up. */
+  takeApart(): readonly SipDialog[] {
+    this.#state = 'ended';
+    this.#context.sessions.remove(this);
+    this.#pairing?.undo();
+    this.#pairing = undefined;
+    this.#client?.leg.refuse();
+    return [this.#inviter, this.#client?.dialog].filter(
+      (dialog) => dialog !== undefined && !dialog.ended,
+    ) as SipDialog[];
+  }
+
+  /** Second half: all media resources go (row B11). */
+  async release(): Promise<void> {
+    await this.#storing;
+    await Promise.all([this.leg.release(), this.#client?.leg.release()]);
+    if (this.#inviter !== undefined) this.#forget(this.#inviter);
+    if (this.#client !== undefined) this.#forget(this.#client.dialog);
+  }
+
+  /** What waits or could not be delivered is kept, one after another. */
+  async #keep(message: OfferedMessage): Promise<Verdict> {
+    const kept = deferMessage(this.#context, this, message);
+    this.#storing = Promise.all([this.#storing, kept]);
+    const verdict = await kept;
+    if (verdict === 'accepted') void this.#stored();
+    return verdict;
+  }
+
+  /** Something waits for a user who may be there by now: ring him in this session's name. */
+  async #stored(): Promise<void> {
+    const {users, deliveries, log} = this.#context;
+    if (this.#state === 'ended') deliveries.trigger(this.servedUser, 'message');
+    if (this.#state !== 'holding') return;
+    if (!this.joinable || deliveries.busy(this.servedUser)) {
+      deliveries.later(this.servedUser);
+      return;
+    }
+
+    this.#state = 'joining';
+    const devices = await users.devices(this.servedUser);
+    const outcome = devices.length === 0 ? undefined : await this.search(devices);
+    if (this.state === 'ended') {
+      if (outcome?.kind === 'answered') {
+        await outcome.dialog.bye({Reason: serviceUnavailable});
+        await outcome.leg.release();
+      }
+
+      return;
+    }
+
+    if (outcome?.kind === 'answered') {
+      await this.join(outcome);
+      return;
+    }
+
+    this.#state = 'holding';
+    this.joinable = false;
+    if (devices.length > 0) deliveries.later(this.servedUser);
+    log.debug({...this.label, clause: 'CPM-CF 8.3.2.1'}, 'nobody took the session; its messages wait');
+  }
+
+  /** A relayed notification may speak of a message that was deferred earlier. */
+  async #note(author: string, about: string, content: OutgoingMessage): Promise<void> {
+    const key = (await this.#context.users.resolve(author)) ?? author;
+    await noteNotifications(this.#context, {author: key, about, content});
+  }
+
+  /** What the client sent and the inviter's side did not take: the PF defers for its own user only, so that the client must know. */
+  async #refusedByInviter(message: OfferedMessage): Promise<Verdict> {
+    const noted = await noteNotifications(this.#context, {
+      author: this.servedUser,
+      about: this.sender,
+      content: message,
+      takeOverFor: this.original,
+    });
+    if (noted === 'forwarded') return 'accepted';
+    return message.status === 413 || message.status === 415 ? message.status : 408;
+  }
+
+  #legEnded(end: LegEnd): void {
+    if (end === 'released' || this.#state === 'ended') return;
+    this.#context.log.info({...this.label, leg: this.leg.id, end}, "the inviter's MSRP session is gone");
+    void this.end(serviceUnavailable);
+  }
+
+  /** A re-INVITE or UPDATE of the inviter: the same path is a refresh and changes nothing (row E6). */
+  #modified(request: SipRequestView): {readonly status: number} & SipReply {
+    const description = this.#description;
+    if (description === undefined) return {status: 500};
+    if (request.body.length > 0) {
+      const offer = bodyText(request);
+      this.leg.connect(remoteMedia(offer, 'offer'));
+      this.#description = answerFor(
+        offer,
+        this.#client && bodyText(this.#client.response),
+        this.leg,
+        this.#context.policy.maxMessageBytes,
+        description,
+      );
+    }
+
+    return {
+      status: 200,
+      headers: {
+        'Content-Type': 'application/sdp',
+        Contact: formatContact(this.#context.sip.contactUri, {icsi: ICSI.session}),
+      },
+      body: (this.#description ?? description).text,
+    };
+  }
+
+  #remember(dialog: SipDialog): void {
+    const {dialogs, policy, clock} = this.#context;
+    void dialogs.record({
+      id: dialog.id,
+      node: policy.node,
+      server: dialog.server,
+      servedUser: this.servedUser,
+      openedAt: clock.now(),
+    });
+  }
+
+  #forget(dialog: SipDialog): void {
+    void this.#context.dialogs.forget(dialog.id);
+  }
+}

@@ -1,0 +1,33 @@
+import type {ChatSession} from './chat-session.ts';
+
+/** The 1-1 CPM sessions that are alive on this node, found by who is served and who sends. */
+export interface ChatSessions {
+  add(session: ChatSession): void;
+  remove(session: ChatSession): void;
+  /** Sessions in which `sender` invited `servedUser`, newest first. */
+  between(servedUser: string, sender: string): readonly ChatSession[];
+  ofUser(servedUser: string): readonly ChatSession[];
+  all(): readonly ChatSession[];
+}
+
+export function createChatSessions(): ChatSessions {
+  const byUser = new Map<string, Set<ChatSession>>();
+  const ofUser = (servedUser: string): readonly ChatSession[] => [...(byUser.get(servedUser) ?? [])];
+  return {
+    add(session) {
+      const sessions = byUser.get(session.servedUser) ?? new Set();
+      byUser.set(session.servedUser, sessions.add(session));
+    },
+    remove(session) {
+      const sessions = byUser.get(session.servedUser);
+      sessions?.delete(session);
+      if (sessions?.size === 0) byUser.delete(session.servedUser);
+    },
+    between: (servedUser, sender) =>
+      ofUser(servedUser)
+        .filter((session) => session.sender === sender)
+        .reverse(),
+    ofUser,
+    all: () => [...byUser.values()].flatMap((sessions) => [...sessions]),
+  };
+}

@@ -1,0 +1,69 @@
+import {cpimDateTime, imdnMessageId, isNotification, parseCpim, requestedDispositions} from '../../codecs/cpim.ts';
+import type {Cpim} from '../../codecs/cpim.ts';
+import {isComposing} from '../../codecs/iscomposing.ts';
+import type {NewDeferredMessage} from '../../cpm/deferred-message.ts';
+import {CpmError} from '../../errors.ts';
+import type {OfferedMessage, Verdict} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+import type {ChatSession} from './chat-session.ts';
+
+/**
+ * Takes responsibility for a message that cannot be handed on now: the sender's 200 goes out when the store has it (docs/acknowledgement.md).
+ * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it.
+ * @clause CPM-CF 8.3.2.1 E1 E2 E8
+ */
+export async function deferMessage(context: Context, session: ChatSession, offered: OfferedMessage): Promise<Verdict> {
+  const {store, log} = context;
+  const where = {
+    ...session.label,
+    clause: 'CPM-CF 8.3.2.1',
+    contentType: offered.contentType,
+    bytes: offered.bytes.length,
+  };
+  let cpim: Cpim | undefined;
+  try {
+    cpim = /^message\/cpim\b/i.test(offered.contentType) ? parseCpim(offered.bytes) : undefined;
+  } catch (error) {
+    log.info({...where, error}, 'a message in unreadable CPIM is refused');
+    return 400;
+  }
+
+  if (isComposing(cpim?.contentType ?? offered.contentType)) return 'accepted';
+  try {
+    const [result] = await store.deferredQueue.enqueue([newMessage(context, session, offered, cpim)]);
+    if (result?.outcome === 'conflict') {
+      log.warn(where, 'an imdn.Message-ID came again with other bytes; both messages are kept');
+    }
+
+    log.info({...where, outcome: result?.outcome}, 'a message is kept for a user who cannot take it now');
+    return 'accepted';
+  } catch (error) {
+    const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
+    log.warn({...where, code, error}, 'a message could not be stored; its sender keeps it');
+    return 408;
+  }
+}
+
+/** The message as the store keeps it; `cpim` is undefined where the content is bare. */
+export function newMessage(
+  {clock, policy}: Pick<Context, 'clock' | 'policy'>,
+  session: Pick<ChatSession, 'servedUser' | 'sender' | 'original'>,
+  {contentType, bytes}: {readonly contentType: string; readonly bytes: Uint8Array},
+  cpim: Cpim | undefined,
+): NewDeferredMessage {
+  const receivedAt = clock.now();
+  const notification = cpim === undefined ? /^message\/imdn\+xml\b/i.test(contentType) : isNotification(cpim);
+  return {
+    servedUser: session.servedUser,
+    sender: session.sender,
+    kind: notification ? 'notification' : 'chat',
+    imdnMessageId: cpim === undefined ? undefined : imdnMessageId(cpim),
+    dispositions: cpim === undefined || notification ? [] : [...requestedDispositions(cpim)],
+    contentType,
+    bytes,
+    dateTime: cpim === undefined ? undefined : cpimDateTime(cpim),
+    receivedAt,
+    expiresAt: receivedAt + policy.deferredRetention,
+    session: session.original,
+  };
+}

@@ -1,0 +1,169 @@
+import {oldestFirst} from '../../cpm/sender-order.ts';
+import type {OriginalSession} from '../../cpm/deferred-message.ts';
+import type {PendingSender} from '../../ports/deferred-queue.ts';
+import type {Leg} from '../../ports/media-plane.ts';
+import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
+import type {Context} from '../context.ts';
+import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
+import {offerFor} from '../session-description.ts';
+import {sendBacklog} from './backlog.ts';
+import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
+import {deliveryInvite} from './delivery-invite.ts';
+import {forkInvite, type Answered} from './fork.ts';
+
+/** What became of one sender's backlog. */
+type SenderOutcome = 'done' | 'kept' | 'stop';
+
+const completed = 'SIP;cause=200;text="Call completed"';
+
+/**
+ * Delivers everything that waits for a user, sender after sender, each in a session of its own; runs under the user's lease.
+ * @clause CPM-CF 8.3.2.9.1.1 A0 A18 A20
+ */
+export async function deliverDeferred(
+  context: Context,
+  servedUser: string,
+  trigger: Trigger,
+  lease: UserLease,
+): Promise<DeliveryOutcome> {
+  const {store, users, clock, policy, sessions} = context;
+  const registration = await users.registration(servedUser);
+  const devices = await users.devices(servedUser);
+  if (trigger === 'registration') {
+    await store.deferredQueue.requeueSent(servedUser, clock.now() - policy.sentReoffer);
+    // He is there again: sessions that hold for him may ring him with the next message.
+    for (const session of sessions.ofUser(servedUser)) session.joinable = true;
+  }
+
+  const tried = new Set<string>();
+  let outcome: DeliveryOutcome = 'settled';
+  for (;;) {
+    const waiting = (await store.deferredQueue.senders(servedUser)).filter(({sender}) => !tried.has(sender));
+    const [next] = oldestFirst(waiting);
+    if (next === undefined || !lease.held) return lease.held ? outcome : 'try-again';
+    tried.add(next.sender);
+    const result = await deliverSender(context, servedUser, next, registration, devices, lease);
+    if (result !== 'done') outcome = 'try-again';
+    if (result === 'stop') return outcome;
+  }
+}
+
+async function deliverSender(
+  context: Context,
+  servedUser: string,
+  {sender, chats}: PendingSender,
+  registration: Registration | undefined,
+  devices: readonly RegisteredContact[],
+  lease: UserLease,
+): Promise<SenderOutcome> {
+  // Notifications alone cause no INVITE (row A20).
+  if (chats === 0) return (await sendPendingNotifications(context, servedUser, sender)) ? 'done' : 'kept';
+  // Nobody is there: the next registration is the trigger, no retry is.
+  if (registration === undefined || devices.length === 0) return 'done';
+  return deliverSession(context, servedUser, sender, registration, devices, lease);
+}
+
+/**
+ * One delivery session: INVITE, ACK, the sender's messages, BYE after the 200 to the last one.
+ * @clause CPM-CF 8.3.2.9.1.1 A1 A9 A11 A12 A13 A14 A15 A16
+ */
+async function deliverSession(
+  context: Context,
+  servedUser: string,
+  sender: string,
+  registration: Registration,
+  devices: readonly RegisteredContact[],
+  lease: UserLease,
+): Promise<SenderOutcome> {
+  const {store, log, policy} = context;
+  const [first] = await store.deferredQueue.next(servedUser, sender, {afterSequence: undefined, limit: 1, maxBytes: 1});
+  if (first === undefined) return 'done';
+  const {session} = first;
+  const label = {conversationId: session.conversationId, contributionId: session.contributionId};
+  const where = {...label, clause: 'CPM-CF 8.3.2.9.1.1'};
+
+  // steps 1 to 10
+  const fork = forkInvite(context, {
+    devices,
+    legLabel: label,
+    request: (device, leg) =>
+      deliveryInvite(context, session, registration, device, offerFor(session.offer, leg, policy.maxMessageBytes)),
+  });
+  const answer = await fork.outcome;
+  if (answer.kind !== 'answered') {
+    const statuses = answer.kind === 'refused' ? answer.statuses : [];
+    const stop = statuses.some((status) => policy.stopsDelivery.includes(status));
+    // step 11.b
+    log.info({...where, statuses, stop}, 'a delivery was not taken; its messages stay queued');
+    return stop ? 'stop' : 'kept';
+  }
+
+  // step 11.a
+  log.info(where, 'a delivery session stands');
+  try {
+    return await overSession(context, servedUser, sender, session, answer, lease);
+  } finally {
+    await answer.leg.release();
+    void context.dialogs.forget(answer.dialog.id);
+  }
+}
+
+async function overSession(
+  context: Context,
+  servedUser: string,
+  sender: string,
+  session: OriginalSession,
+  {dialog, leg, remote}: Answered,
+  lease: UserLease,
+): Promise<SenderOutcome> {
+  const {policy, log, clock, dialogs} = context;
+  const where = {
+    conversationId: session.conversationId,
+    contributionId: session.contributionId,
+    clause: 'CPM-CF 8.3.2.9.1.1',
+  };
+  dialog.onBye = () => {
+    // What was not answered is not delivered; sending stops because the leg says `lost` (row A16).
+    void leg.release();
+    return Promise.resolve(undefined);
+  };
+  void dialogs.record({id: dialog.id, node: policy.node, server: dialog.server, servedUser, openedAt: clock.now()});
+  // step 11.a.iv
+  leg.onMessage = async (message) => {
+    const noted = await noteNotifications(context, {
+      author: servedUser,
+      about: sender,
+      content: message,
+      takeOverFor: session,
+    });
+    if (noted === 'forwarded') return 'accepted';
+    return noted === 'store-away' ? 408 : replyOfRecipient(context, servedUser, sender, message);
+  };
+  // step 11.a.ii
+  leg.connect(remote);
+  try {
+    await leg.bound(policy.bindMilliseconds);
+    // step 11.a.iii
+    const result = await sendBacklog(context, leg, servedUser, sender, lease);
+    log.info({...where, sent: result.sent, skipped: result.skipped, end: result.end}, 'a delivery session is done');
+    return result.end === 'empty' && result.skipped === 0 ? 'done' : 'kept';
+  } catch (error) {
+    log.warn({...where, error}, 'a delivery session was broken off; its messages stay queued');
+    return 'kept';
+  } finally {
+    // step 11.a.v; notifications that cross the BYE are taken until its 200 is here
+    if (!dialog.ended) await dialog.bye({Reason: completed});
+  }
+}
+
+/** A chat message of the recipient in the delivery session goes to the sender while his own session stands; otherwise it is not ours to keep. */
+async function replyOfRecipient(
+  {sessions}: Context,
+  servedUser: string,
+  sender: string,
+  message: Parameters<NonNullable<Leg['onMessage']>>[0],
+): ReturnType<NonNullable<Leg['onMessage']>> {
+  const [session] = sessions.between(servedUser, sender);
+  const outcome = await session?.leg.send(message);
+  return outcome?.kind === 'answered' && outcome.status === 200 ? 'accepted' : 403;
+}

@@ -1,0 +1,235 @@
+import {CpmError} from '../../errors.ts';
+import type {Timer} from '../../ports/clock.ts';
+import type {Lease} from '../../ports/leases.ts';
+import type {Context} from '../context.ts';
+
+/** What a delivery left: nothing to wait for, or something that a later attempt may bring over. */
+export type DeliveryOutcome = 'settled' | 'try-again';
+
+export type Trigger = 'registration' | 'message' | 'notification' | 'retry' | 'start' | 'store-back';
+
+/** Work for one user under his lease; `held` turns false when the lease is lost, and the work must stop. */
+export interface UserLease {
+  readonly held: boolean;
+}
+
+export interface Deliveries {
+  /** Starts a delivery for the user, or lets the running one look once more (T36). Never throws, never waits. */
+  trigger(servedUser: string, trigger: Trigger): void;
+  /**
+   * Runs `work` as the only one for this user in all nodes. Resolves with undefined when the lease was not to be had within `waitMilliseconds`.
+   * Rejects with what `work` rejects with, or `CPM_STORE_AWAY`.
+   */
+  exclusive<T>(
+    servedUser: string,
+    waitMilliseconds: number,
+    work: (lease: UserLease) => Promise<T>,
+  ): Promise<T | undefined>;
+  /** Lets the next attempt come after the pause that the policy sets, unless one is due already. */
+  later(servedUser: string): void;
+  /** Whether something runs for this user here. */
+  busy(servedUser: string): boolean;
+  /** Lets running work end, starts nothing new; resolves when all is quiet. */
+  drain(): Promise<void>;
+}
+
+interface Agenda {
+  running: Promise<unknown> | undefined;
+  again: boolean;
+  failures: number;
+  retry: Timer | undefined;
+}
+
+const leaseMilliseconds = 30_000;
+const renewMilliseconds = 10_000;
+const pollMilliseconds = 250;
+/** A running splice or delivery of the same user is short: wait for it rather than for the next retry. */
+const turnMilliseconds = 5000;
+
+/**
+ * One delivery at a time per user: triggers are coalesced here, and a lease keeps other nodes out (T36).
+ * @clause CPM-CF 8.3.2.9.1.1 A0
+ */
+export function createDeliveries(
+  context: () => Pick<Context, 'store' | 'clock' | 'log' | 'policy'>,
+  deliver: (servedUser: string, trigger: Trigger, lease: UserLease) => Promise<DeliveryOutcome>,
+): Deliveries {
+  const agendas = new Map<string, Agenda>();
+  const chains = new Map<string, Promise<unknown>>();
+  let draining = false;
+  let running = 0;
+  const queue: (() => void)[] = [];
+
+  /** A storm of registrations must not become a storm of deliveries: so many at a time, the others in order. */
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (running >= context().policy.concurrentDeliveries) {
+      await new Promise<void>((resolve) => {
+        queue.push(resolve);
+      });
+    } else {
+      running += 1;
+    }
+
+    try {
+      return await work();
+    } finally {
+      const next = queue.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  }
+
+  const agendaOf = (servedUser: string): Agenda => {
+    let agenda = agendas.get(servedUser);
+    if (agenda === undefined) {
+      agenda = {running: undefined, again: false, failures: 0, retry: undefined};
+      agendas.set(servedUser, agenda);
+    }
+
+    return agenda;
+  };
+
+  const pause = async (milliseconds: number): Promise<void> =>
+    new Promise((resolve) => {
+      context().clock.after(milliseconds, resolve);
+    });
+
+  async function claim(servedUser: string, waitMilliseconds: number): Promise<Lease | undefined> {
+    const {store, clock, policy} = context();
+    const deadline = clock.now() + waitMilliseconds;
+    for (;;) {
+      const lease = await store.leases.claim(servedUser, {node: policy.node, address: undefined}, leaseMilliseconds);
+      if (lease !== undefined || clock.now() >= deadline) return lease;
+      await pause(Math.min(pollMilliseconds, waitMilliseconds));
+    }
+  }
+
+  async function underLease<T>(
+    servedUser: string,
+    waitMilliseconds: number,
+    work: (lease: UserLease) => Promise<T>,
+  ): Promise<T | undefined> {
+    const {store, clock, log} = context();
+    const lease = await claim(servedUser, waitMilliseconds);
+    if (lease === undefined) return undefined;
+    const state = {held: true};
+    let timer: Timer | undefined;
+    const renew = (): void => {
+      timer = clock.after(renewMilliseconds, () => {
+        store.leases.renew(lease, leaseMilliseconds).then(
+          (still) => {
+            state.held = still;
+            if (still) renew();
+          },
+          () => {
+            // The store is away: the lease runs out by itself, and nothing can be marked anyway.
+            state.held = false;
+          },
+        );
+      });
+    };
+    renew();
+    try {
+      return await work(state);
+    } finally {
+      timer?.cancel();
+      await store.leases.release(lease).catch((error: unknown) => {
+        log.warn({clause: 'CPM-CF 8.3.2.9.1.1', error}, 'a lease could not be given back; it runs out by itself');
+      });
+    }
+  }
+
+  async function exclusive<T>(
+    servedUser: string,
+    waitMilliseconds: number,
+    work: (lease: UserLease) => Promise<T>,
+  ): Promise<T | undefined> {
+    const before = chains.get(servedUser);
+    const mine = (async () => {
+      if (before !== undefined) {
+        const waited = await Promise.race([before.then(() => 'free'), pause(waitMilliseconds).then(() => 'late')]);
+        if (waited === 'late') return undefined;
+      }
+
+      return underLease(servedUser, waitMilliseconds, work);
+    })();
+    const settled = Promise.all([before, mine.catch(() => undefined)]);
+    chains.set(servedUser, settled);
+    try {
+      return await mine;
+    } finally {
+      if (chains.get(servedUser) === settled) chains.delete(servedUser);
+    }
+  }
+
+  // Both change while a delivery is awaited.
+  const isAskedAgain = (agenda: Agenda): boolean => agenda.again;
+  const isDraining = (): boolean => draining;
+
+  function retryLater(servedUser: string, agenda: Agenda): void {
+    const {clock, policy} = context();
+    const pauses = policy.deliveryRetry;
+    const wait = pauses[Math.min(agenda.failures, pauses.length - 1)];
+    agenda.failures += 1;
+    if (wait === undefined || draining) return;
+    agenda.retry?.cancel();
+    agenda.retry = clock.after(wait, () => {
+      agenda.retry = undefined;
+      trigger(servedUser, 'retry');
+    });
+  }
+
+  async function run(servedUser: string, agenda: Agenda, why: Trigger): Promise<void> {
+    const {log} = context();
+    let outcome: DeliveryOutcome = 'settled';
+    try {
+      do {
+        agenda.again = false;
+        // Another node that holds the lease is delivering: look again when it had time to end.
+        outcome =
+          (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? 'try-again';
+      } while (isAskedAgain(agenda) && outcome === 'settled' && !isDraining());
+    } catch (error) {
+      outcome = 'try-again';
+      const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
+      log.warn({clause: 'CPM-CF 8.3.2.9.1.1', code, error}, 'a delivery was broken off');
+    }
+
+    agenda.running = undefined;
+    if (outcome === 'try-again') {
+      retryLater(servedUser, agenda);
+    } else if (agenda.retry === undefined) {
+      agendas.delete(servedUser);
+    }
+  }
+
+  function trigger(servedUser: string, why: Trigger): void {
+    if (draining) return;
+    const agenda = agendaOf(servedUser);
+    if (agenda.running !== undefined) {
+      agenda.again = true;
+      return;
+    }
+
+    agenda.retry?.cancel();
+    agenda.retry = undefined;
+    if (why === 'registration') agenda.failures = 0;
+    agenda.running = inTurn(async () => run(servedUser, agenda, why));
+  }
+
+  return {
+    trigger,
+    exclusive,
+    later(servedUser) {
+      const agenda = agendaOf(servedUser);
+      if (agenda.running !== undefined) agenda.again = true;
+      else if (agenda.retry === undefined) retryLater(servedUser, agenda);
+    },
+    busy: (servedUser) => chains.has(servedUser),
+    async drain() {
+      draining = true;
+      for (const agenda of agendas.values()) agenda.retry?.cancel();
+      await Promise.all([...agendas.values()].flatMap(({running: work}) => work ?? []));
+    },
+  };
+}

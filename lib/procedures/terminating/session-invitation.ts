@@ -1,0 +1,119 @@
+import {CpmError} from '../../errors.ts';
+import type {Leg} from '../../ports/media-plane.ts';
+import type {IncomingInvite} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import {ChatSession} from './chat-session.ts';
+import {deferMessage} from './defer.ts';
+import type {Answered, ForkOutcome} from './fork.ts';
+import type {Invitation} from './invitation.ts';
+
+/**
+ * A 1-1 session invitation for a served user: his devices are rung, and where none takes it the PF accepts for him and keeps what comes.
+ * @clause CPM-CF 8.3.2.1
+ */
+export async function handleSessionInvitation(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+): Promise<void> {
+  const {media, users, deliveries, policy, log} = context;
+  const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
+  const where = {...label, clause: 'CPM-CF 8.3.2.1'};
+  let leg: Leg;
+  try {
+    leg = await media.openLeg({side: 'core', mode: 'hold', label, maxMessageBytes: policy.maxMessageBytes});
+  } catch (error) {
+    log.warn({...where, error}, 'an invitation is refused: no MSRP session can be had');
+    await invite.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
+    return;
+  }
+
+  const session = new ChatSession(context, invitation, leg);
+  invite.onCancel = (reason) => {
+    session.cancelled(reason);
+  };
+  // A delivery to this user runs: what is new queues behind it, and his devices are not rung twice at a time.
+  const devices = deliveries.busy(invitation.servedUser) ? [] : await users.devices(invitation.servedUser);
+  let rang = false;
+  const outcome = await session.search(devices, ({status}) => {
+    if (status === 100 || rang) return;
+    rang = true;
+    void invite.respond(180);
+  });
+  if (outcome.kind === 'cancelled' || invite.cancelled) {
+    if (outcome.kind === 'answered') await outcome.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+    return session.end('SIP;cause=487;text="Request Terminated"');
+  }
+
+  const refusal = refusalFor(outcome, context.policy);
+  if (refusal !== undefined) {
+    log.info({...where, status: refusal}, "a device's refusal goes back to the inviter");
+    await session.end('SIP;cause=200');
+    await invite.respond(refusal);
+    return;
+  }
+
+  session.joinable = devices.length === 0;
+  await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
+}
+
+/** What the inviter is told: 603 always, others as the policy says; undefined when the PF accepts for the user. */
+function refusalFor(outcome: ForkOutcome, {refusals}: Context['policy']): number | undefined {
+  if (outcome.kind !== 'refused') return undefined;
+  const {statuses} = outcome;
+  if (statuses.includes(603)) return 603;
+  const refusing = statuses.filter((status) => refusals[String(status)] === 'refuse');
+  // A device that was only silent may still take it later: then the PF keeps.
+  return refusing.length > 0 && refusing.length === statuses.length ? Math.max(...refusing) : undefined;
+}
+
+async function acceptInvitation(
+  context: Context,
+  invite: IncomingInvite,
+  session: ChatSession,
+  answered: Answered | undefined,
+): Promise<void> {
+  const {store, users, policy, log, deliveries} = context;
+  const where = {...session.label, clause: 'CPM-CF 8.3.2.1'};
+  if (answered === undefined && !users.defers(session.servedUser)) {
+    await session.end('SIP;cause=480');
+    await invite.respond(480);
+    return;
+  }
+
+  if (answered === undefined && !(await canKeep(context, session))) {
+    log.warn(where, 'an invitation is refused: nobody is there, and nothing can be stored');
+    await session.end('SIP;cause=503');
+    await invite.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
+    return;
+  }
+
+  try {
+    await session.accept(invite, answered);
+  } catch (error) {
+    log.info({...where, error}, 'the inviter was gone before the session stood');
+    return;
+  }
+
+  log.info({...where, store: store.available}, answered ? 'a device took the session' : 'the PF accepts for its user');
+  if (answered !== undefined) await session.join(answered);
+  else if (session.invitation.firstMessage !== undefined) deliveries.later(session.servedUser);
+}
+
+/** Accepting for the user means keeping: the store must be there, and a first message that rode in the INVITE is stored before the 200. */
+async function canKeep(context: Context, session: ChatSession): Promise<boolean> {
+  if (!context.store.available) return false;
+  const {firstMessage} = session.invitation;
+  if (firstMessage === undefined) return true;
+  const verdict = await deferMessage(context, session, {
+    ...firstMessage,
+    messageId: 'INVITE',
+    why: 'held',
+    status: undefined,
+  });
+  if (verdict !== 'accepted' && verdict !== 408) {
+    throw new CpmError('CPM_FIRST_MESSAGE', verdict, 'the message in the INVITE cannot be taken');
+  }
+
+  return verdict === 'accepted';
+}

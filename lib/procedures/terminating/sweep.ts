@@ -1,0 +1,48 @@
+import type {Timer} from '../../ports/clock.ts';
+import type {Context} from '../context.ts';
+
+const batchSize = 100;
+
+/**
+ * Looks for messages whose lifetime is over and releases them as expired, and forgets the identities of those settled long ago (T26). Runs
+ * until `stop`; a sweep that the absent store breaks is repeated at its next time.
+ * @clause CPM-CF 8.3.2.9.1.1 A21
+ */
+export function startSweep(
+  context: Pick<Context, 'store' | 'clock' | 'log' | 'policy'>,
+  everyMilliseconds: number,
+): {stop(): void} {
+  const {store, clock, log, policy} = context;
+  let timer: Timer;
+
+  async function sweep(): Promise<void> {
+    for (;;) {
+      const over = await store.deferredQueue.expired(clock.now(), batchSize);
+      if (over.length === 0) break;
+      await store.deferredQueue.settle(
+        over.map(({id}) => id),
+        'expired',
+        clock.now(),
+      );
+      log.info({clause: 'CPM-CF 8.3.2.9', expired: over.length}, 'deferred messages have expired');
+    }
+
+    await store.deferredQueue.forgetSettled(clock.now() - policy.settledRetention);
+  }
+
+  const next = (): void => {
+    timer = clock.after(everyMilliseconds, () => {
+      sweep()
+        .catch((error: unknown) => {
+          log.warn({clause: 'CPM-CF 8.3.2.9', error}, 'a sweep of expired messages was broken off');
+        })
+        .finally(next);
+    });
+  };
+  next();
+  return {
+    stop: () => {
+      timer.cancel();
+    },
+  };
+}
