@@ -127,9 +127,9 @@ export function isNotification(cpim: Cpim): boolean {
   try {
     const leaves = leafParts(cpim.body, cpim.contentType);
     return leaves.length > 0 && leaves.every(({contentType}) => isType(contentType, 'message/imdn+xml'));
-  } catch (error) {
-    if (error instanceof CpmError) return false;
-    throw error;
+  } catch {
+    // An aggregate that cannot be read is passed on as any other content.
+    return false;
   }
 }
 

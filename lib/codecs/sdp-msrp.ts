@@ -1,4 +1,5 @@
 /** MSRP sessions in SDP: RFC 4975 §8, RFC 6135 (who connects), RFC 6714 (middleboxes), and the offers and answers of a B2BUA's leg. */
+import {CpmError} from '../errors.ts';
 import {type Sdp, type SdpLine, type SdpSection, attribute, attributeName, formatSdp} from './sdp.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -112,8 +113,10 @@ export function buildOffer(leg: LegSdp & {readonly own: readonly OwnMedia[]}): s
 
 /**
  * An answer for one leg: the offer's sections in order. The k-th offered MSRP session takes `own[k]` and the capabilities of the far side's
- * k-th MSRP section (its answer to our offer); without `capabilities` the offer's own are repeated, in the mirrored direction, as for a
- * phone that is away. Whatever is no MSRP, has no `own`, or was refused by the far side gets port 0 (RFC 3264 §6).
+ * k-th MSRP section (its answer to our offer); without `capabilities` the offer's own are repeated, as for a phone that is away. Whatever
+ * is no MSRP, has no `own`, or was refused by the far side gets port 0 (RFC 3264 §6). The direction is never wider than was offered.
+ *
+ * @throws CpmError `CPM_MSRP_TRANSPORT` (488) when TLS was offered and `own` is without, or the other way round.
  */
 export function buildAnswer(
   leg: LegSdp & {readonly offer: Sdp; readonly own: readonly (OwnMedia | undefined)[]},
@@ -122,10 +125,20 @@ export function buildAnswer(
   const live = msrpSections(offer).filter(({refused}) => !refused);
   const sections = offer.sections.map((section, index): SdpSection => {
     const position = live.findIndex((media) => media.index === index);
-    const media = position === -1 ? undefined : own[position];
-    const far = capabilities === undefined ? mirrored(live[position]) : msrpSections(capabilities)[position];
-    if (media === undefined || far === undefined || far.refused) return refusedSection(section);
-    return ownSection(leg, media, far, copyable(capabilities ?? offer, far));
+    const offered = live[position];
+    const media = own[position];
+    const far = capabilities === undefined ? offered : msrpSections(capabilities)[position];
+    if (offered === undefined || media === undefined || far === undefined || far.refused)
+      return refusedSection(section);
+    if (isTls(media) !== offered.tls)
+      throw new CpmError('CPM_MSRP_TRANSPORT', 488, 'MSRP was offered over another transport');
+    const wanted = leg.direction ?? (capabilities === undefined ? 'sendrecv' : far.direction);
+    return ownSection(
+      {...leg, direction: narrowed(wanted, offered.direction)},
+      media,
+      far,
+      copyable(capabilities ?? offer, far),
+    );
   });
   return formatSdp({session: sessionLines(leg.origin), sections});
 }
@@ -170,7 +183,7 @@ function copyable(sdp: Sdp | undefined, far: MsrpMedia | undefined): readonly Sd
 }
 
 function ownSection(leg: LegSdp, own: OwnMedia, far: MsrpMedia | undefined, copied: readonly SdpLine[]): SdpSection {
-  const protocol = /^msrps:/i.test(own.path) ? 'TCP/TLS/MSRP' : 'TCP/MSRP';
+  const protocol = isTls(own) ? 'TCP/TLS/MSRP' : 'TCP/MSRP';
   const maxSize = Math.min(far?.maxSize ?? Infinity, leg.maxSize ?? Infinity);
   const attributes = [
     `path:${own.path}`,
@@ -213,10 +226,16 @@ function network(host: string): string {
   return `IN ${host.includes(':') ? 'IP6' : 'IP4'} ${host}`;
 }
 
-function mirrored(media: MsrpMedia | undefined): MsrpMedia | undefined {
-  if (media?.direction === 'sendonly') return {...media, direction: 'recvonly'};
-  if (media?.direction === 'recvonly') return {...media, direction: 'sendonly'};
-  return media;
+/** What we may answer: to send where the offerer receives, to receive where he sends (RFC 3264 §6.1). */
+function narrowed(wanted: Direction, offered: Direction): Direction {
+  const sends = wanted.startsWith('send') && offered.includes('recv');
+  const receives = wanted.includes('recv') && offered.startsWith('send');
+  if (sends) return receives ? 'sendrecv' : 'sendonly';
+  return receives ? 'recvonly' : 'inactive';
+}
+
+function isTls(own: OwnMedia): boolean {
+  return /^msrps:/i.test(own.path);
 }
 
 function isMsrp({media, protocol}: SdpSection): boolean {

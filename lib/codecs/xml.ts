@@ -47,7 +47,7 @@ export function parseXml(document: string | Uint8Array, limits: Partial<XmlLimit
   if (/<!(?:DOCTYPE|ENTITY)/i.test(text)) throw malformed('it has a DTD');
   const [root, second] = wellFormed(text, maxDepth).filter((node) => elementName(node) !== undefined);
   if (root === undefined || second !== undefined) throw malformed('it has not one root');
-  return element(root, new Map([['xml', XML_NAMESPACE]]));
+  return element(root, {declared: new Map([['xml', XML_NAMESPACE]]), outer: undefined});
 }
 
 /** Whether an element is the named one; no namespace at all is forgiven, another one is not. */
@@ -128,45 +128,46 @@ function wellFormed(text: string, maxDepth: number): readonly Node[] {
   throw malformed('it is not well-formed');
 }
 
-function element(node: Node, outer: ReadonlyMap<string, string>): XmlElement {
+/** Namespaces by prefix, those of the element first; a chain, since copies would cost a document of many declarations dearly. */
+interface Scope {
+  readonly declared: ReadonlyMap<string, string>;
+  readonly outer: Scope | undefined;
+}
+
+function element(node: Node, outer: Scope): XmlElement {
   const written = elementName(node) ?? '';
   const attributes = Object.entries((node[':@'] ?? {}) as Readonly<Record<string, string>>).map(
     ([name, value]) => [name, resolveEntities(value)] as const,
   );
-  const namespaces = declare(attributes, outer);
+  const declarations = attributes.filter(([name]) => isDeclaration(name));
+  const scope = {declared: new Map(declarations.map(([name, uri]) => [name.slice('xmlns:'.length), uri])), outer};
   const content = node[written] as readonly Node[];
   return {
-    ...qualified(written, namespaces, namespaces.get('')),
+    ...qualified(written, scope, namespaceOf('', scope)),
     attributes: attributes.flatMap(([name, value]) =>
-      isDeclaration(name) ? [] : [{...qualified(name, namespaces), value}],
+      isDeclaration(name) ? [] : [{...qualified(name, scope), value}],
     ),
-    children: content.filter((child) => elementName(child) !== undefined).map((child) => element(child, namespaces)),
+    children: content.filter((child) => elementName(child) !== undefined).map((child) => element(child, scope)),
     text: content.map(textOf).join(''),
   };
-}
-
-function declare(
-  attributes: readonly (readonly [string, string])[],
-  outer: ReadonlyMap<string, string>,
-): ReadonlyMap<string, string> {
-  const declared = attributes
-    .filter(([name]) => isDeclaration(name))
-    .map(([name, uri]) => [name.slice('xmlns:'.length), uri] as const);
-  return declared.length === 0 ? outer : new Map([...outer, ...declared]);
 }
 
 function isDeclaration(name: string): boolean {
   return name === 'xmlns' || name.startsWith('xmlns:');
 }
 
-function qualified(
-  written: string,
-  namespaces: ReadonlyMap<string, string>,
-  unprefixed?: string,
-): {name: string; namespace: string | undefined} {
+function qualified(written: string, scope: Scope, unprefixed?: string): Pick<XmlAttribute, 'name' | 'namespace'> {
   const colon = written.indexOf(':');
-  if (colon !== -1) return {name: written.slice(colon + 1), namespace: namespaces.get(written.slice(0, colon))};
-  return {name: written, namespace: unprefixed === '' ? undefined : unprefixed};
+  if (colon === -1) return {name: written, namespace: unprefixed};
+  return {name: written.slice(colon + 1), namespace: namespaceOf(written.slice(0, colon), scope)};
+}
+
+function namespaceOf(prefix: string, scope: Scope): string | undefined {
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+    const uri = at.declared.get(prefix);
+    if (uri !== undefined) return uri === '' ? undefined : uri;
+  }
+  return undefined;
 }
 
 function elementName(node: Node): string | undefined {

@@ -55,6 +55,7 @@ const CHAT = [
   'a=sendrecv',
   'a=X-unknown:kept as it stands',
 ];
+const tls = {path: 'msrps://198.51.100.7:2855/pf1;tcp'};
 const own: OwnMedia = {host: '198.51.100.7', port: 2855, path: 'msrp://198.51.100.7:2855/pf1;tcp', setup: 'actpass'};
 const origin = {host: '198.51.100.7', sessionId: '42', version: 1};
 const OURS = ['v=0', 'o=- 42 1 IN IP4 198.51.100.7', 's=-', 'c=IN IP4 198.51.100.7', 't=0 0'];
@@ -203,7 +204,7 @@ test('RFC 3264 §6: an answer has the sections of the offer, what is no MSRP or 
 test('CPM-CF 5.2.1.2: an answer repeats what the far side answered, refusals too', (t) => {
   const offer = parseSdp(text(...SESSION, ...CHAT, ...FILE));
   const far = parseSdp(text(...SESSION, 'm=message 0 TCP/MSRP *', ...BASIC, 'a=recvonly', 'a=max-size:100'));
-  const answer = parseSdp(buildAnswer({origin, offer, capabilities: far, own: [own, own], maxSize: 1000}));
+  const answer = parseSdp(buildAnswer({origin, offer, capabilities: far, own: [{...own, ...tls}, own], maxSize: 1000}));
   t.deepEqual(
     answer.sections.map(({port}) => port),
     [0, 2855],
@@ -229,8 +230,31 @@ test('RFC 3264 §6.1: an answer for a phone that is away mirrors the direction',
   ]);
 });
 
+test('RFC 3264 §6.1: an answer is never wider than the offer, whatever the far side or the caller says', (t) => {
+  const offer = parseSdp(text(...SESSION, ...BASIC, 'a=sendonly'));
+  const answered = (far: string, direction?: 'sendrecv') =>
+    msrpMedia(
+      parseSdp(
+        buildAnswer({origin, offer, capabilities: parseSdp(text(...SESSION, ...BASIC, far)), own: [own], direction}),
+      ),
+    )?.direction;
+  t.deepEqual(
+    [answered('a=sendrecv'), answered('a=recvonly'), answered('a=sendonly')],
+    ['recvonly', 'recvonly', 'inactive'],
+  );
+  t.is(answered('a=inactive', 'sendrecv'), 'recvonly');
+});
+
+test('RFC 4975 §8.1: TLS is answered with TLS, or not at all', (t) => {
+  const answer = (offered: readonly string[], media: OwnMedia) =>
+    buildAnswer({origin, offer: parseSdp(text(...SESSION, ...offered)), own: [media]});
+  t.throws(() => answer(CHAT, own), {instanceOf: CpmError, code: 'CPM_MSRP_TRANSPORT'});
+  t.throws(() => answer(BASIC, {...own, ...tls}), {code: 'CPM_MSRP_TRANSPORT'});
+  t.true(answer(CHAT, {...own, ...tls}).includes('m=message 2855 TCP/TLS/MSRP *\r\n'));
+});
+
 test('RFC 4975 §8.1: TLS, fingerprint, CEMA and an address of its own are written where our leg has them', (t) => {
-  const tls: OwnMedia = {
+  const secure: OwnMedia = {
     host: '2001:db8::7',
     port: 2855,
     path: 'msrps://[2001:db8::7]:2855/x;tcp',
@@ -238,7 +262,7 @@ test('RFC 4975 §8.1: TLS, fingerprint, CEMA and an address of its own are writt
     fingerprint: 'SHA-256 00',
     cema: true,
   };
-  const built = buildOffer({origin, capabilities: parseSdp(text(...SESSION, ...BASIC)), own: [tls]});
+  const built = buildOffer({origin, capabilities: parseSdp(text(...SESSION, ...BASIC)), own: [secure]});
   for (const line of [
     'm=message 2855 TCP/TLS/MSRP *',
     'c=IN IP6 2001:db8::7',
@@ -320,7 +344,7 @@ test('RFC 4566 §5: whatever comes in, only CpmError comes out, and what is buil
         const sdp = parseSdp(['v=0', ...lines].join('\n'));
         const offered = parseSdp(buildOffer({origin, capabilities: sdp, own: [own, own]}));
         t.is(offered.sections.length, Math.min(2, msrpSections(sdp).filter(({refused}) => !refused).length));
-        const answered = parseSdp(buildAnswer({origin, offer: sdp, capabilities: offered, own: [own]}));
+        const answered = parseSdp(buildAnswer({origin, offer: sdp, capabilities: offered, own: [{...own, ...tls}]}));
         t.is(answered.sections.length, sdp.sections.length);
       } catch (error) {
         t.true(error instanceof CpmError, String(error));

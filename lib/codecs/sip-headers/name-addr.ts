@@ -1,14 +1,5 @@
 import {CpmError} from '../../errors.ts';
-import {
-  formatParams,
-  isToken,
-  type Params,
-  parseParams,
-  positionsOutside,
-  quote,
-  splitOutside,
-  unquote,
-} from '../tokens.ts';
+import {formatParams, type Params, parseParams, positionsOutside, quote, splitOutside, unquote} from '../tokens.ts';
 
 /** `"Display name" <uri>;param=value`, or a bare URI with parameters of the header (RFC 3261 §20.10). */
 export interface NameAddr {
@@ -57,7 +48,7 @@ export function formatNameAddr(address: {
   readonly params?: Iterable<readonly [string, string | undefined]>;
 }): string {
   const {displayName, uri, params = []} = address;
-  const name = displayName === undefined ? '' : `${isToken(displayName) ? displayName : quote(displayName)} `;
+  const name = displayName === undefined ? '' : `${quote(displayName)} `;
   return `${name}<${checkUri(uri)}>${formatParams(params)}`;
 }
 
