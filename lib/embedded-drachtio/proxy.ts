@@ -50,11 +50,8 @@ export class Proxy {
     this.#core = core;
   }
 
-  /**
-   * Proxies the request that `release` gives away for an application, which is told of each final response and of the end. Throws
-   * `CpmError` for a NOK, before the request is given away.
-   */
-  start(app: App, command: ProxyCommand, release: () => ServerTransaction): void {
+  /** Proxies a request for an application, which is told of each final response and of the end. Throws `CpmError` for a NOK. */
+  start(app: App, command: ProxyCommand, transaction: ServerTransaction): void {
     const targets = command.destinations.map((destination) => addressOfUri(parseNameAddr(destination).uri));
     if (targets.length === 0) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'proxy request has no destination');
     const extra = headersFromApp(
@@ -62,7 +59,7 @@ export class Proxy {
       ['max-forwards', 'cseq', 'call-id', 'from', 'to'],
       '',
     );
-    this.#run(release(), {
+    this.#run(transaction, {
       ...command,
       targets,
       extra,

@@ -122,12 +122,9 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   }
 
   function onProxy(app: App, command: ProxyCommand): void {
-    proxy.start(app, command, () => {
-      const transaction = uas.release(command.transactionId);
-      if (transaction === undefined)
-        throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
-      return transaction;
-    });
+    const transaction = uas.release(command.transactionId);
+    if (transaction === undefined) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
+    proxy.start(app, command, transaction);
   }
 
   const addresses = transport.contacts.map((contact) => `${contact.protocol}/${hostPortOf(contact)}`).join(',');

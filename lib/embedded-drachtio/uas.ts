@@ -43,7 +43,7 @@ export class Uas {
   onNewRequest(request: SipRequest, transaction: ServerTransaction): void {
     const {method} = request;
     const toTag = tagOf(request, 'To');
-    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE', 'SUBSCRIBE'].includes(method)) {
+    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE'].includes(method)) {
       transaction.respond(createResponse(request, 481));
       return;
     }

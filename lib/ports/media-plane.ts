@@ -19,8 +19,6 @@ export interface LegOptions {
   readonly side: Side;
   /** What a leg does until it is told otherwise. */
   readonly mode: 'hold' | 'send' | 'refuse';
-  /** A leg that this one is to be paired with: both must be in one sidecar. */
-  readonly near?: Leg;
   /** For the sidecar's log lines: CPM ids, never phone numbers. */
   readonly label: {readonly conversationId?: string; readonly contributionId?: string};
   /** Most bytes that one message may have; larger ones get 413 (a=max-size of our SDP). */
@@ -37,6 +35,8 @@ export interface RemoteMedia {
   readonly acceptTypes: readonly string[];
   /** a=max-size of the peer, octets; undefined where it named none. */
   readonly maxSize: number | undefined;
+  /** How long messages are cut for this peer: up to 64 KiB with an open range end, or, for one that does not know `*`, 2048 octets with exact ranges (RFC 4975 §7.1.1). */
+  readonly chunks?: 'interruptible' | 'explicit';
 }
 
 /** A message that a peer sent us, whole, its last chunk not answered yet. */

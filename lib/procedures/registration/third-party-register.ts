@@ -60,8 +60,11 @@ export async function handleThirdPartyRegister(
     return;
   }
 
-  const before = await users.registration(servedUser);
-  const registration = readRegistration({request, servedUser, address, expires, before, now: clock.now()});
+  let registration = readRegistration(request, servedUser, address, expires, clock.now());
+  const told = registration.contacts.every(({id}) => id !== unknownId);
+  // A reg event has told the devices already: a REGISTER without a body does not make us forget them.
+  const before = told || regEvents === undefined ? undefined : await users.registration(servedUser);
+  if (before !== undefined) registration = {...registration, contacts: before.contacts};
   await users.learn(registration);
   await request.respond(200, reply);
   const cpm = registration.contacts.some((contact) => contact.cpm !== 'no');
@@ -70,7 +73,7 @@ export async function handleThirdPartyRegister(
     'a served user is registered',
   );
   if (cpm) deliveries.trigger(servedUser, 'registration');
-  if (registration.contacts.some(({id}) => id === unknownId)) void regEvents?.watch(registration);
+  if (!told) void regEvents?.watch(registration);
 }
 
 function expiresOf(request: SipRequestView): number {
@@ -86,17 +89,13 @@ function contactEcho(request: SipRequestView, expires: number): Record<string, s
   return {Expires: String(expires), ...(contact === undefined || contact.trim() === '*' ? {} : {Contact: contact})};
 }
 
-interface Told {
-  readonly request: SipRequestView;
-  readonly servedUser: string;
-  readonly address: string;
-  /** Seconds. */
-  readonly expires: number;
-  readonly before: Registration | undefined;
-  readonly now: number;
-}
-
-function readRegistration({request, servedUser, address, expires, before, now}: Told): Registration {
+function readRegistration(
+  request: SipRequestView,
+  servedUser: string,
+  address: string,
+  expires: number,
+  now: number,
+): Registration {
   const expiresAt = now + expires * 1000;
   const embedded = embeddedMessages(request);
   const register = embedded.find((message) => message.kind === 'request' && message.method === 'REGISTER');
@@ -106,20 +105,20 @@ function readRegistration({request, servedUser, address, expires, before, now}: 
     address,
     ...(associated === undefined ? [] : parseAssertedIdentity(associated).map(({uri}) => uri)),
   ];
-  const identities = [servedUser, ...addresses.map((uri) => canonicalAddress(uri)).filter((key) => key !== undefined)];
-  const listed = joined(response, 'Contact') ?? joined(register, 'Contact');
-  const named = parseContacts(listed ?? '*').map((contact) => toContact(contact, register, expiresAt, now));
-  // The registrar's 200 lists every device; the request alone only the one that came now, or went (expires=0). Without either, what is
-  // known of his devices stays.
-  const others = (response === undefined ? before?.contacts : [])?.filter(
-    ({id}) => id !== unknownId && named.every((contact) => contact.id !== id),
-  );
-  const contacts = [...(others ?? []), ...named].filter((contact) => contact.expiresAt > now);
+  const identities = new Set([
+    servedUser,
+    ...addresses.map((uri) => canonicalAddress(uri)).filter((key) => key !== undefined),
+  ]);
+  // The registrar's 200 lists every contact of the user with its GRUU; the request only the one that came now.
+  const contacts = parseContacts(joined(response, 'Contact') ?? joined(register, 'Contact') ?? '*');
   const [node] = parseContacts(request.header('Contact') ?? '*');
   return {
     servedUser,
-    identities: [...new Set(identities)],
-    contacts: contacts.length === 0 && listed === undefined ? [unknownDevice(expiresAt)] : contacts,
+    identities: [...identities],
+    contacts:
+      contacts.length === 0
+        ? [unknownDevice(expiresAt)]
+        : contacts.map((contact) => toContact(contact, register, expiresAt, now)),
     servingNode: node?.uri,
     expiresAt,
   };

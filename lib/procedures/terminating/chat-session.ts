@@ -87,7 +87,6 @@ export class ChatSession {
   ): Promise<ForkOutcome> {
     this.#fork = forkInvite(this.#context, {
       devices,
-      near: this.leg,
       legLabel: this.label,
       request: (device, leg) =>
         liveInvite(

@@ -1,0 +1,370 @@
+/**
+ * One TCP connection: frames in, handed to the session each one is for; frames out, coalesced, with the answers they wait for. It carries
+ * any number of sessions.
+ */
+import type {Socket} from 'node:net';
+import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
+import {createFrameParser, type FrameParser} from '../codecs/msrp/frame-parser.ts';
+import {
+  writeReport,
+  writeResponse,
+  writeSend,
+  writeSendHead,
+  writeEndLine,
+  type ReportFrame,
+  type ResponseFrame,
+  type SendFrame,
+  type SendHead,
+} from '../codecs/msrp/frame-writer.ts';
+import {leftmostUri, sessionIdOfPath} from '../codecs/msrp/uri.ts';
+import type {Exchange} from './exchange.ts';
+import {Output} from './output.ts';
+import type {Session} from './session.ts';
+import {Transactions, type NoAnswer, type Transaction, type TransactionOwner} from './transactions.ts';
+
+/** Takes the body of a frame that a session received. */
+export interface FrameReceiver {
+  piece(piece: Buffer): void;
+  end(flag: Flag): void;
+}
+
+/** Why a connection is no more. */
+export type ConnectionEnd = 'lost' | 'protocol-error' | 'idle';
+
+/** A frame that is being written while its body still comes. Another frame may interrupt it (RFC 4975 §7.1.1); it then has ended with `+`. */
+export interface OpenFrame {
+  readonly interrupted: boolean;
+  write(piece: Buffer): void;
+  end(flag: Flag): void;
+}
+
+/** Octets of a body kept back until the end-line goes with them: a peer's reader may stumble over one that comes alone. */
+const tailBytes = 32;
+const nothing = Buffer.alloc(0);
+
+export class Connection {
+  readonly sessions = new Set<Session>();
+  readonly #exchange: Exchange;
+  readonly #socket: Socket;
+  readonly #parser: FrameParser;
+  readonly #output = new Output();
+  readonly #transactions: Transactions;
+  #receiver: FrameReceiver | undefined;
+  #frame: Frame | undefined;
+  #flushed = 0;
+  #flushing = false;
+  #closed = false;
+  /** Sessions, or relays of them, for whose sake nothing is read. */
+  readonly #pausedBy = new Set<object>();
+  readonly #drained = new Set<() => void>();
+  /** Milliseconds of the clock: the last octet read, the last progress in writing, the begin of a frame in reading. */
+  #readAt: number;
+  #wroteAt: number;
+  #frameSince: number | undefined;
+  #strikes = 0;
+
+  constructor(exchange: Exchange, socket: Socket) {
+    this.#exchange = exchange;
+    this.#socket = socket;
+    this.#transactions = new Transactions(exchange.random);
+    this.#readAt = this.#wroteAt = exchange.clock.now();
+    this.#parser = createFrameParser(
+      {
+        onStart: (head) => {
+          this.#receiver = this.#start(head);
+        },
+        onBody: (piece) => this.#receiver?.piece(piece),
+        onEnd: (flag) => {
+          const receiver = this.#receiver;
+          this.#receiver = undefined;
+          receiver?.end(flag);
+        },
+        onError: () => {
+          exchange.counters.protocolErrors += 1;
+          this.#end('protocol-error');
+        },
+      },
+      {...exchange.options.limits, jumpBytes: 128 * 1024},
+    );
+    socket.setNoDelay(true);
+    socket.on('data', (input: Buffer) => {
+      this.#readAt = exchange.clock.now();
+      this.#parser.push(input);
+    });
+    socket.on('error', () => undefined);
+    socket.on('end', () => {
+      this.#end('lost');
+    });
+    socket.on('close', () => {
+      this.#end('lost');
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get queuedBytes(): number {
+    return this.#output.enqueued - this.#flushed;
+  }
+
+  /** More waits to be written than those that feed this connection may still add to. */
+  get congested(): boolean {
+    return this.queuedBytes > this.#exchange.options.limits.queueBytes;
+  }
+
+  // ---- writing ----
+
+  /** A request of ours; the outcome goes to the owner. The frame is written next. */
+  begin<Context>(owner: TransactionOwner<Context>, context: Context, milliseconds: number): Transaction {
+    return this.#transactions.begin(owner, context, milliseconds);
+  }
+
+  send(transaction: Transaction, frame: Omit<SendFrame, 'transactionId'>): void {
+    this.#beforeFrame();
+    writeSend(this.#output, {...frame, transactionId: transaction.id});
+    transaction.end = this.#output.enqueued;
+    this.#written();
+  }
+
+  /** A SEND whose body follows piece by piece. `whole`: all of it follows before anything else can be written. */
+  open(transaction: Transaction, head: Omit<SendHead, 'transactionId'>, whole: boolean): OpenFrame {
+    this.#beforeFrame();
+    writeSendHead(this.#output, {...head, transactionId: transaction.id});
+    const frame = new Frame(this.#output, transaction, whole, () => {
+      if (this.#frame === frame) this.#frame = undefined;
+      this.#written();
+    });
+    this.#frame = frame;
+    this.#written();
+    return frame;
+  }
+
+  respond(frame: ResponseFrame): void {
+    if (this.#closed) return;
+    this.#beforeFrame();
+    writeResponse(this.#output, frame);
+    this.#written();
+  }
+
+  /** A REPORT; no answer comes. */
+  report(frame: Omit<ReportFrame, 'transactionId'>): void {
+    if (this.#closed) return;
+    this.#beforeFrame();
+    writeReport(this.#output, {...frame, transactionId: `r${this.#exchange.random()}`});
+    this.#written();
+  }
+
+  #beforeFrame(): void {
+    this.#frame?.end('+', true);
+  }
+
+  #written(): void {
+    if (this.#flushing || this.#closed) return;
+    this.#flushing = true;
+    this.#exchange.flushSoon(this);
+  }
+
+  /** Writes what has gathered; called once a tick. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#closed) return;
+    const buffers = this.#output.take();
+    if (buffers.length === 0) return;
+    const total = this.#output.enqueued;
+    this.#socket.cork();
+    for (const [index, buffer] of buffers.entries()) {
+      if (index < buffers.length - 1) this.#socket.write(buffer);
+      else {
+        this.#socket.write(buffer, () => {
+          this.#exchange.queued(this.#flushed - total);
+          this.#flushed = total;
+          this.#wroteAt = this.#exchange.clock.now();
+          if (this.#drained.size > 0 && !this.congested) this.#announceDrained();
+        });
+      }
+    }
+    this.#socket.uncork();
+    this.#exchange.queued(total - this.#counted);
+    this.#counted = total;
+  }
+  #counted = 0;
+
+  /** Calls once when no longer congested. */
+  onceDrained(listener: () => void): void {
+    this.#drained.add(listener);
+  }
+
+  forgetDrained(listener: () => void): void {
+    this.#drained.delete(listener);
+  }
+
+  #announceDrained(): void {
+    const listeners = [...this.#drained];
+    this.#drained.clear();
+    for (const listener of listeners) listener();
+  }
+
+  // ---- reading ----
+
+  /** Reads no more until every `who` that paused has resumed. */
+  pause(who: object): void {
+    if (this.#pausedBy.size === 0 && !this.#closed) {
+      this.#socket.pause();
+      this.#exchange.counters.pausedConnections += 1;
+    }
+    if (!this.#closed) this.#pausedBy.add(who);
+  }
+
+  resume(who: object): void {
+    if (!this.#pausedBy.delete(who) || this.#pausedBy.size > 0 || this.#closed) return;
+    this.#exchange.counters.pausedConnections -= 1;
+    this.#transactions.postpone(this.#exchange.clock.now());
+    this.#socket.resume();
+  }
+
+  #start(head: FrameHead): FrameReceiver | undefined {
+    if (head.kind === 'response') {
+      this.#transactions.take(head.transactionId)?.answer(head.status);
+      return undefined;
+    }
+    const id = sessionIdOfPath(head.toPath);
+    const session = id === undefined ? undefined : this.#exchange.sessions.get(id);
+    if (head.kind === 'REPORT') {
+      if (head.fault === undefined && session?.connection === this) session.onReport(head);
+      return undefined;
+    }
+    if (head.fault !== undefined) {
+      this.#refuse(head, 400);
+      return;
+    }
+    if (head.kind === 'other') {
+      this.#refuse(head, 501);
+      return;
+    }
+    if (session === undefined) {
+      this.#exchange.counters.unknownSession += 1;
+      // One that keeps asking for sessions that are not there has nothing else to do here.
+      this.#strikes += 1;
+      if (this.#strikes > 100 && this.sessions.size === 0) this.#exchange.closeSoon(this);
+      this.#refuse(head, 481);
+      return;
+    }
+    if (session.connection !== this) {
+      if (session.connection !== undefined) {
+        this.#exchange.counters.wrongConnection += 1;
+        this.#refuse(head, 506);
+        return;
+      }
+      session.bind(this);
+    }
+    return session.onSend(head);
+  }
+
+  #refuse(head: FrameHead, status: number): undefined {
+    if (head.failureReport === 'no') return;
+    const {transactionId, fromPath, toPath} = head;
+    this.respond({transactionId, toPath: leftmostUri(fromPath), fromPath: leftmostUri(toPath), status});
+  }
+
+  // ---- life ----
+
+  /** Called a few times a second: transactions that are over, frames that are not finished, silence. */
+  sweep(now: number): void {
+    if (this.#closed) return;
+    const {limits} = this.#exchange.options;
+    const over = (since: number, seconds: number) => now - since >= seconds * 1000;
+    if (this.#pausedBy.size > 0) {
+      this.#transactions.postpone(now);
+      this.#readAt = now;
+    }
+    const stuck = this.queuedBytes > 0 ? now - this.#wroteAt : 0;
+    if (this.queuedBytes === 0) this.#wroteAt = now;
+    for (const each of this.#transactions.expire(now, this.#flushed, stuck)) each.fail('silent');
+    this.#sweepFrame(now);
+    const idle = limits.idleSeconds > 0 && over(this.#readAt, limits.idleSeconds);
+    const unbound = this.sessions.size === 0 && over(this.#readAt, limits.unboundSeconds);
+    if (idle || unbound) this.#end('idle');
+  }
+
+  #sweepFrame(now: number): void {
+    if (!this.#parser.midFrame) {
+      this.#frameSince = undefined;
+      return;
+    }
+    this.#frameSince ??= now;
+    if (now - this.#readAt >= 1000) this.#parser.idle();
+    const limit = this.#exchange.options.limits.unfinishedFrameSeconds * 1000;
+    if (now - Math.max(this.#readAt, this.#frameSince) < limit) return;
+    this.#exchange.counters.unfinished += 1;
+    this.#end('idle');
+  }
+
+  /** Writes what waits, then closes; the peer may take its time for a moment. */
+  finish(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#socket.end();
+    this.#exchange.clock.after(2000, () => {
+      this.#socket.destroy();
+    });
+  }
+
+  /** Closes at once: the peer sees it. */
+  destroy(): void {
+    this.#end('lost');
+  }
+
+  #end(end: ConnectionEnd): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#pausedBy.size > 0) this.#exchange.counters.pausedConnections -= 1;
+    this.#exchange.queued(this.#flushed - this.#counted);
+    this.#socket.destroy();
+    this.#exchange.forget(this);
+    this.#receiver = undefined;
+    this.#announceDrained();
+    for (const transaction of this.#transactions.clear()) transaction.fail('lost' satisfies NoAnswer);
+    for (const session of [...this.sessions]) session.onConnectionEnd(end);
+    this.sessions.clear();
+  }
+}
+
+class Frame implements OpenFrame {
+  interrupted = false;
+  readonly #output: Output;
+  readonly #transaction: Transaction;
+  readonly #whole: boolean;
+  readonly #onEnd: () => void;
+  #tail: Buffer = nothing;
+  #ended = false;
+
+  constructor(output: Output, transaction: Transaction, whole: boolean, onEnd: () => void) {
+    this.#output = output;
+    this.#transaction = transaction;
+    this.#whole = whole;
+    this.#onEnd = onEnd;
+  }
+
+  write(piece: Buffer): void {
+    if (this.#ended) return;
+    if (this.#whole) {
+      this.#output.bytes(piece);
+      return;
+    }
+    const keep = Math.min(tailBytes, piece.length);
+    if (this.#tail.length > 0) this.#output.bytes(this.#tail);
+    if (piece.length > keep) this.#output.bytes(piece.subarray(0, piece.length - keep));
+    this.#tail = Buffer.from(piece.subarray(piece.length - keep));
+  }
+
+  end(flag: Flag, interrupted = false): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.interrupted = interrupted;
+    if (this.#tail.length > 0) this.#output.bytes(this.#tail);
+    writeEndLine(this.#output, this.#transaction.id, flag, true);
+    this.#transaction.end = this.#output.enqueued;
+    this.#onEnd();
+  }
+}

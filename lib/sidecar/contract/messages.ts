@@ -1,0 +1,87 @@
+/** The contract between a PF and a relay process as types: what stands in `contract.proto`, with its names. */
+
+interface LegCommand {
+  readonly leg: number;
+}
+interface PairingCommand {
+  readonly pairing: number;
+}
+
+/** By the name of the field in the `.proto`; exactly one is set. */
+export type Command =
+  | {readonly hello: {readonly owner: string; readonly epoch: string}}
+  | {
+      readonly openLeg: LegCommand & {
+        readonly side: 'access' | 'core';
+        readonly refuses: boolean;
+        readonly maxMessageBytes: number;
+      };
+    }
+  | {
+      readonly connect: LegCommand & {
+        readonly path: readonly string[];
+        readonly active: boolean;
+        readonly explicitChunks: boolean;
+      };
+    }
+  | {
+      readonly send: LegCommand & {
+        readonly send: number;
+        readonly contentType: string;
+        readonly bytes: Uint8Array;
+        readonly last: boolean;
+      };
+    }
+  | {readonly verdict: LegCommand & {readonly offer: number; readonly status: number}}
+  | {readonly hold: LegCommand}
+  | {readonly refuse: LegCommand}
+  | {readonly release: LegCommand}
+  | {readonly pair: PairingCommand & LegCommand & {readonly other: number}}
+  | {readonly openGate: PairingCommand}
+  | {readonly unpair: PairingCommand};
+
+export interface Offer extends LegCommand {
+  readonly offer: number;
+  readonly contentType: string;
+  readonly messageId: string;
+  readonly undelivered: boolean;
+  /** 0: none. */
+  readonly status: number;
+  readonly bytes: Buffer;
+  readonly last: boolean;
+}
+
+export interface Opened extends LegCommand {
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+  readonly family: number;
+}
+
+export interface Welcome {
+  readonly version: string;
+  readonly options: string;
+  readonly pid: number;
+}
+
+export type Event =
+  | {readonly welcome: Welcome}
+  | {readonly opened: Opened}
+  | {readonly openFailed: LegCommand & {readonly why: string}}
+  | {readonly bound: LegCommand}
+  | {readonly ended: LegCommand & {readonly why: string}}
+  | {readonly offer: Offer}
+  | {readonly sent: LegCommand & {readonly send: number; readonly status: number; readonly lost: boolean}}
+  | {readonly paired: PairingCommand}
+  | {readonly notification: LegCommand & {readonly contentType: string; readonly bytes: Buffer}};
+
+export interface Commands {
+  readonly commands: readonly Command[];
+}
+export interface Events {
+  readonly events: readonly Event[];
+}
+
+/** Octets of a message in one part, and of all parts in one batch: far below what gRPC takes in one message. */
+export const partBytes = 256 * 1024;
+export const batchBytes = 1024 * 1024;

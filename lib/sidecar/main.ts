@@ -1,0 +1,76 @@
+/**
+ * The relay process: `node main.js '{"control":"unix:/run/relay.sock", …}'` (options.ts). One line of JSON on stdout says that it listens,
+ * or why not; SIGTERM ends it with 0. It outlives the PF that started it, and whoever read its output.
+ */
+import {createHash} from 'node:crypto';
+import {existsSync, rmSync} from 'node:fs';
+import {connect} from 'node:net';
+import {CpmError} from '../errors.ts';
+import {systemClock} from '../ports/clock.ts';
+import {randomIds} from '../ports/ids.ts';
+import {Control} from './control.ts';
+import {Exchange} from './exchange.ts';
+import {relayOptions, type RelayOptions} from './options.ts';
+
+/** What two processes with the same options have in common. */
+export function optionsDigest(options: RelayOptions): string {
+  return createHash('sha256').update(JSON.stringify(options)).digest('hex');
+}
+
+/** Runs a relay process until it is told to end. Rejects with a CpmError when it cannot listen. */
+export async function runRelay(input: unknown): Promise<void> {
+  const options = relayOptions(input);
+  const exchange = new Exchange({options, clock: systemClock, ids: randomIds});
+  const welcome = {version: options.version, options: optionsDigest(options), pid: process.pid};
+  const control = new Control({exchange, welcome, onShutdown: () => void shutdown()});
+  let ending = false;
+  const shutdown = async (): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    control.close();
+    await exchange.close();
+    // Connections get a moment to take what is queued for them.
+    setTimeout(() => process.exit(0), 300);
+  };
+  process.on('SIGTERM', () => void shutdown());
+  process.on('SIGINT', () => void shutdown());
+
+  await removeStaleSocket(options.control);
+  const port = await control.listen();
+  const {access, core} = await exchange.listen();
+  const address = options.control.startsWith('unix:') ? options.control : options.control.replace(/\d+$/, String(port));
+  say({event: 'listening', pid: process.pid, control: address, access, core});
+}
+
+/** A unix socket that nobody listens on any more is what a killed process left. */
+async function removeStaleSocket(control: string): Promise<void> {
+  const path = control.startsWith('unix:') ? control.slice('unix:'.length) : undefined;
+  if (path === undefined || !existsSync(path)) return;
+  const alive = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+  if (alive) throw new CpmError('CPM_RELAY_CONTROL', 503, `another relay listens on ${control}`);
+  rmSync(path, {force: true});
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+if (process.argv[1] !== undefined && /[\\/]sidecar[\\/]main\.[jt]s$/.test(process.argv[1])) {
+  // Nobody may be reading any more: that is no reason to end.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  runRelay(JSON.parse(process.argv[2] ?? '{}')).catch((error: unknown) => {
+    say({event: 'failed', code: error instanceof CpmError ? error.code : 'CPM_RELAY', why: String(error)});
+    process.exitCode = 1;
+    setTimeout(() => process.exit(1), 100);
+  });
+}

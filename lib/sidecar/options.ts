@@ -1,0 +1,103 @@
+/** What the relay process is told when it starts: one JSON object, checked, with a default and a unit for everything that has one. */
+import {z} from 'zod';
+import {CpmError} from '../errors.ts';
+
+const port = z.int().min(0).max(65_535);
+
+const side = z.strictObject({
+  /** Where MSRP connections are accepted; port 0 takes a free one. */
+  listen: z.strictObject({host: z.string().default('127.0.0.1'), port: port.default(0)}).prefault({}),
+  /** What peers are told, where it differs: a public address, a forwarded port. */
+  advertise: z.strictObject({host: z.string().optional(), port: port.optional()}).prefault({}),
+});
+
+const tls = z.strictObject({ca: z.string(), cert: z.string(), key: z.string()});
+
+const schema = z.strictObject({
+  /** Of the package that starts it, told to whoever connects. */
+  version: z.string().default('unknown'),
+  /** `unix:/path` or `host:port`; beyond loopback only with `tls`. */
+  control: z.string(),
+  /** PEM files: both ends show a certificate of this authority. */
+  tls: tls.optional(),
+  access: side.prefault({}),
+  core: side.prefault({}),
+  /** How long the next hop may take to answer a relayed chunk, from its last octet written: half of a sender's 30 seconds. */
+  nextHopSeconds: z.number().positive().default(15),
+  /** How long a peer may take to answer what was sent for the PF (RFC 4975 §7.1.1). */
+  transactionSeconds: z.number().positive().default(30),
+  /** How long an open connection attempt may take. */
+  connectSeconds: z.number().positive().default(10),
+  /** How long relayed pairs go on when their PF is gone. */
+  graceSeconds: z.number().min(0).default(30),
+  /** How long a leg that ended waits for what it offered to be settled. */
+  drainSeconds: z.number().min(0).default(20),
+  /** Ends the process when no PF is connected for so long; undefined: it stays. */
+  exitWhenOrphanedSeconds: z.number().positive().optional(),
+  spool: z
+    .strictObject({
+      /** Octets of unsettled messages kept in memory, of all sessions. */
+      memoryBytes: z
+        .int()
+        .positive()
+        .default(256 * 1024 * 1024),
+      /** A message beyond this goes to disk. */
+      messageMemoryBytes: z
+        .int()
+        .positive()
+        .default(1024 * 1024),
+      /** Octets on disk, of all sessions; beyond both bounds a sender gets 413. */
+      diskBytes: z
+        .int()
+        .min(0)
+        .default(4 * 1024 * 1024 * 1024),
+      /** Undefined: a folder of its own below the system's temporary one, removed at the end. */
+      directory: z.string().optional(),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      startLineBytes: z.int().positive().default(512),
+      headerBytes: z.int().positive().default(8192),
+      /** A frame that was begun and does not go on for so long ends its connection. */
+      unfinishedFrameSeconds: z.number().positive().default(30),
+      /** A message whose chunks stop coming is forgotten after that. */
+      unfinishedMessageSeconds: z.number().positive().default(120),
+      /** A session without any octet for so long ends; 0: never. */
+      idleSeconds: z.number().min(0).default(0),
+      /** Connections that have no session are closed after that. */
+      unboundSeconds: z.number().positive().default(30),
+      sessions: z.int().positive().default(20_000),
+      connections: z.int().positive().default(20_000),
+      /** Messages of one session that are unsettled at a time; more wait in the peer's socket, or get 413 where it carries other sessions. */
+      messagesPerSession: z.int().positive().default(1000),
+      /** Octets that wait for one slow or not yet opened partner before its sender is held up. */
+      backlogBytes: z
+        .int()
+        .positive()
+        .default(1024 * 1024),
+      /** Octets queued on one connection before those that feed it are held up. */
+      queueBytes: z
+        .int()
+        .positive()
+        .default(256 * 1024),
+    })
+    .prefault({}),
+});
+
+export type RelayOptions = z.output<typeof schema>;
+
+/** Reads the options. Throws `CPM_RELAY_OPTIONS` (500) that names what is wrong. */
+export function relayOptions(input: unknown): RelayOptions {
+  const result = schema.safeParse(input);
+  if (!result.success) throw new CpmError('CPM_RELAY_OPTIONS', 500, z.prettifyError(result.error));
+  if (result.data.tls === undefined && !isLocal(result.data.control)) {
+    throw new CpmError('CPM_RELAY_OPTIONS', 500, `control ${result.data.control} is beyond loopback and has no tls`);
+  }
+  return result.data;
+}
+
+/** Whether a control address is a unix socket or loopback. */
+export function isLocal(control: string): boolean {
+  return control.startsWith('unix:') || /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):\d+$/.test(control);
+}

@@ -1,0 +1,390 @@
+/** A leg: one MSRP session with one peer. It finds the message that a chunk belongs to and hands it to the relay or to the PF. */
+import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
+import {leftmostUri} from '../codecs/msrp/uri.ts';
+import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
+import type {Exchange} from './exchange.ts';
+import {Offers} from './hold.ts';
+import type {Owner, SessionEnd} from './owner.ts';
+import type {Relay} from './relay.ts';
+import {Reports} from './reports.ts';
+import {Sender} from './sender.ts';
+import {Chunk, Transfer} from './transfer.ts';
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly path: string;
+  readonly refuses: boolean;
+  readonly maxMessageBytes: number;
+}
+
+/** Where the peer is, from its SDP. */
+export interface Remote {
+  readonly path: readonly string[];
+  readonly active: boolean;
+  readonly explicitChunks: boolean;
+}
+
+export class Session {
+  readonly exchange: Exchange;
+  readonly id: string;
+  /** Our MSRP URI. */
+  readonly path: string;
+  readonly maxMessageBytes: number;
+  readonly sender: Sender;
+  readonly offers: Offers;
+  readonly reports: Reports;
+  owner: Owner | undefined;
+  connection: Connection | undefined;
+  remote: Remote | undefined;
+  /** Carries what this leg's peer sends to the partner; undefined while the leg holds. */
+  relay: Relay | undefined;
+  /** Relays that carry to this leg's peer what partners' peers send. */
+  readonly feeders = new Set<Relay>();
+  /** Messages whose chunks still come, by Message-ID. */
+  readonly #assembling = new Map<string, Transfer>();
+  /** Messages that are whole and not settled. */
+  readonly #unsettled = new Set<Transfer>();
+  #refuses: boolean;
+  #end: SessionEnd | undefined;
+  #ended = false;
+  #isBound = false;
+  /** Counts the attempts to connect: an outdated one is of no use. */
+  #attempt = 0;
+  lastActivity: number;
+
+  constructor(exchange: Exchange, owner: Owner, options: SessionOptions) {
+    this.exchange = exchange;
+    this.owner = owner;
+    this.id = options.id;
+    this.path = options.path;
+    this.maxMessageBytes = options.maxMessageBytes;
+    this.#refuses = options.refuses;
+    this.sender = new Sender(this);
+    this.offers = new Offers(this);
+    this.reports = new Reports(this);
+    this.lastActivity = exchange.clock.now();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get isBound(): boolean {
+    return this.#isBound && this.connection !== undefined;
+  }
+
+  /** To-Path of our requests: all of the peer's URIs, once it told them. */
+  get remotePath(): string | undefined {
+    return this.remote?.path.join(' ');
+  }
+
+  get assembling(): Iterable<Transfer> {
+    return this.#assembling.values();
+  }
+
+  /** Whole messages without a settlement. */
+  get unsettled(): ReadonlySet<Transfer> {
+    return this.#unsettled;
+  }
+
+  // ---- negotiation and binding ----
+
+  /** The peer's description is there, or another one after a re-INVITE; the same path changes nothing (row E6). */
+  connect(remote: Remote): void {
+    if (this.#end !== undefined) return;
+    const before = this.remotePath;
+    this.remote = remote;
+    if (before === this.remotePath) return;
+    if (before !== undefined) this.#unbind();
+    if (remote.active && !this.#isBound) this.#connect(remote.path[0] ?? '');
+    else if (this.isBound) this.ready();
+  }
+
+  #connect(uri: string): void {
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    this.exchange.connect(uri, (connection) => {
+      if (attempt !== this.#attempt || this.#end !== undefined || this.connection !== undefined) connection?.finish();
+      else if (connection === undefined) this.end('connect-failed');
+      else {
+        this.#attach(connection);
+        this.#sayHello(connection);
+      }
+    });
+  }
+
+  /** The active side speaks first; an empty SEND binds the session at the peer (RFC 4975 §5.4). */
+  #sayHello(connection: Connection): void {
+    const owner = {
+      onAnswer: (_: undefined, status: number) => {
+        if (connection !== this.connection) return;
+        if (status === 200) this.#announceBound();
+        else this.end('protocol-error');
+      },
+      onNoAnswer: (_: undefined, why: 'silent' | 'lost') => {
+        if (connection === this.connection && why === 'silent' && !this.#isBound) this.end('silent');
+      },
+    };
+    const transaction = connection.begin(owner, undefined, this.exchange.options.transactionSeconds * 1000);
+    connection.send(transaction, {
+      toPath: this.remotePath ?? '',
+      fromPath: this.path,
+      messageId: this.exchange.ids.token(),
+      byteRange: {start: 1, end: 0, total: 0},
+      flag: '$',
+    });
+  }
+
+  /** The first request for this session came on that connection. */
+  bind(connection: Connection): void {
+    this.#attach(connection);
+  }
+
+  #attach(connection: Connection): void {
+    this.connection = connection;
+    connection.sessions.add(this);
+    this.lastActivity = this.exchange.clock.now();
+  }
+
+  #announceBound(): void {
+    if (this.#isBound) return;
+    this.#isBound = true;
+    this.owner?.bound(this);
+    this.ready();
+  }
+
+  #unbind(): void {
+    const {connection} = this;
+    this.#attempt += 1;
+    this.connection = undefined;
+    this.#isBound = false;
+    if (connection === undefined) return;
+    connection.sessions.delete(this);
+    if (connection.sessions.size === 0) connection.finish();
+  }
+
+  /** Something may be written to the peer now: bound, described, drained. */
+  ready(): void {
+    this.sender.pump();
+    for (const relay of this.feeders) relay.pump();
+  }
+
+  /** Requests may go to the peer. */
+  get writable(): boolean {
+    return this.isBound && this.remote !== undefined && !this.#ended;
+  }
+
+  // ---- what the peer sends ----
+
+  onSend(head: FrameHead): FrameReceiver {
+    this.lastActivity = this.exchange.clock.now();
+    const {connection} = this;
+    if (connection === undefined) return nobody;
+    this.#announceBound();
+    if (!head.hasBody || (head.contentType === undefined && (head.bodyLength ?? 1) === 0)) {
+      // An empty SEND binds and keeps alive; it is no message.
+      return this.#answering(connection, head, 200);
+    }
+    const known = this.#assembling.get(head.messageId?.toString('latin1') ?? '');
+    if (known?.settled !== undefined) return this.#refused(connection, head, known, known.settled);
+    if (known === undefined && (this.#refuses || this.#end !== undefined))
+      return this.#answering(connection, head, 481);
+    if (head.contentType === undefined) return this.#answering(connection, head, 400);
+    if (known !== undefined && head.byteRange === undefined) return this.#answering(connection, head, 400);
+    return this.#receive(connection, head, known);
+  }
+
+  #receive(connection: Connection, head: FrameHead, known: Transfer | undefined): FrameReceiver {
+    const {limits} = this.exchange.options;
+    const transfer = known ?? new Transfer(this, head);
+    const chunk = new Chunk(transfer, connection, head);
+    if (known === undefined) {
+      const full = this.#assembling.size + this.#unsettled.size >= limits.messagesPerSession;
+      this.#assembling.set(transfer.messageId, transfer);
+      transfer.relay = this.relay;
+      if (full || (this.relay?.overflows ?? false)) {
+        this.exchange.counters.overLimit += 1;
+        this.refuse(transfer, 413);
+        chunk.answer(413);
+        return chunk;
+      }
+      this.relay?.adopt(transfer);
+    }
+    transfer.statedTotal ??= head.byteRange?.total;
+    const least = Math.max(transfer.statedTotal ?? 0, chunk.start + (head.bodyLength ?? 0));
+    if (least > this.maxMessageBytes) {
+      this.exchange.counters.tooLarge += 1;
+      this.refuse(transfer, 413);
+      chunk.answer(413);
+      return chunk;
+    }
+    transfer.relay?.begin(chunk, head);
+    return chunk;
+  }
+
+  /** Called by a chunk whose frame has ended. */
+  onChunkEnd(chunk: Chunk): void {
+    const {transfer} = chunk;
+    const flag = chunk.flag ?? '$';
+    if (transfer.settled !== undefined) {
+      chunk.answer(transfer.settled);
+      if (flag !== '+') this.#assembling.delete(transfer.messageId);
+      return;
+    }
+    if (flag === '#') {
+      this.#assembling.delete(transfer.messageId);
+      transfer.relay?.abort(transfer);
+      chunk.answer(200);
+      transfer.settle(200);
+      return;
+    }
+    if (transfer.add(chunk)) {
+      this.#assembling.delete(transfer.messageId);
+      this.#unsettled.add(transfer);
+    }
+    if (transfer.relay) transfer.relay.end(chunk, flag);
+    else if (transfer.complete) this.offers.add(transfer);
+    else transfer.answerKept();
+  }
+
+  /** Nobody takes this message: what waits, and what still comes of it, gets that status. */
+  refuse(transfer: Transfer, status: number): void {
+    if (transfer.settled !== undefined) return;
+    transfer.relay?.abort(transfer);
+    this.settle(transfer, status);
+  }
+
+  /** The message is answered for. */
+  settle(transfer: Transfer, status: number): void {
+    transfer.settle(status);
+    this.#unsettled.delete(transfer);
+    this.drained();
+  }
+
+  onReport(head: FrameHead): void {
+    this.lastActivity = this.exchange.clock.now();
+    this.reports.pass(head);
+  }
+
+  #answering(connection: Connection, head: FrameHead, status: number): FrameReceiver {
+    const answered = status === 200 ? head.failureReport === 'yes' : head.failureReport !== 'no';
+    if (!answered) return nobody;
+    const transactionId = head.transactionId.toString('latin1');
+    const toPath = leftmostUri(head.fromPath).toString('latin1');
+    const fromPath = head.toPath.toString('latin1');
+    return {
+      piece: () => undefined,
+      end: () => {
+        connection.respond({transactionId, toPath, fromPath, status});
+      },
+    };
+  }
+
+  /** A further chunk of a message that was refused. */
+  #refused(connection: Connection, head: FrameHead, transfer: Transfer, status: number): FrameReceiver {
+    const answering = this.#answering(connection, head, status);
+    return {
+      piece: () => undefined,
+      end: (flag: Flag) => {
+        answering.end(flag);
+        if (flag !== '+') this.#assembling.delete(transfer.messageId);
+      },
+    };
+  }
+
+  // ---- modes ----
+
+  /** New messages get 481 from now on (T9). */
+  refuseAll(): void {
+    this.#refuses = true;
+  }
+
+  /** Everything is kept for the PF. */
+  holdAll(): void {
+    this.#refuses = false;
+  }
+
+  /** From now on what comes goes to a partner, and so does what nobody has yet (what was offered is the PF's). */
+  relayTo(relay: Relay): void {
+    this.#refuses = false;
+    this.relay = relay;
+    for (const transfer of [...this.offers.takeWaiting(), ...this.#assembling.values()]) {
+      if (transfer.settled === undefined) relay.adopt(transfer);
+    }
+  }
+
+  /** A relay carries nothing any more: what it had unsettled is kept, and offered, whole messages in order of their completion. */
+  takeBack(relay: Relay, status: number | undefined): void {
+    if (this.relay === relay) this.relay = undefined;
+    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) {
+      if (transfer.relay !== relay) continue;
+      transfer.relay = undefined;
+      transfer.pending = 0;
+      if (transfer.forwarded) transfer.status = status;
+      if (this.owner === undefined) continue;
+      if (transfer.complete) this.offers.add(transfer);
+      else if (transfer.settled === undefined) transfer.answerKept();
+    }
+    // Without a PF nothing can be kept for it: the sender sees the end and repeats.
+    if (this.owner === undefined) this.close(true);
+  }
+
+  // ---- end ----
+
+  onConnectionEnd(end: ConnectionEnd): void {
+    this.connection = undefined;
+    this.end(end === 'lost' ? 'connection-lost' : end);
+  }
+
+  /** Ends the session when what is whole has settled, or after a while. Says it once. */
+  end(why: SessionEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = why;
+    this.#attempt += 1;
+    for (const transfer of this.#assembling.values()) transfer.relay?.abort(transfer);
+    for (const transfer of this.#assembling.values()) transfer.spool.release();
+    this.#assembling.clear();
+    this.sender.lost();
+    this.exchange.onSessionEnding(this, why);
+    this.drained();
+    if (!this.#ended) {
+      this.exchange.clock.after(this.exchange.options.drainSeconds * 1000, () => {
+        this.close();
+      });
+    }
+  }
+
+  /** Looks whether an ending session has nothing left to settle. */
+  drained(): void {
+    if (this.#end !== undefined && this.#unsettled.size === 0) this.close();
+  }
+
+  /** The session is no more, whatever is unsettled. `abruptly`: the peer sees its connection closed at once. */
+  close(abruptly = false): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#end ??= 'released';
+    this.exchange.removeSession(this);
+    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) transfer.spool.release();
+    this.#unsettled.clear();
+    this.#assembling.clear();
+    if (abruptly && this.connection?.sessions.size === 1) this.connection.destroy();
+    this.#unbind();
+    this.owner?.ended(this, this.#end);
+  }
+
+  /** Messages whose chunks stopped coming are forgotten. */
+  sweep(now: number): void {
+    const {unfinishedMessageSeconds, idleSeconds} = this.exchange.options.limits;
+    for (const transfer of this.#assembling.values()) {
+      if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
+      this.exchange.counters.unfinished += 1;
+      this.#assembling.delete(transfer.messageId);
+      transfer.relay?.abort(transfer);
+      transfer.settle(408);
+    }
+    if (idleSeconds > 0 && now - this.lastActivity >= idleSeconds * 1000) this.end('idle');
+  }
+}
+
+const nobody: FrameReceiver = {piece: () => undefined, end: () => undefined};

@@ -1,0 +1,156 @@
+/**
+ * One message on its way in: its chunks, what of it is there, which of them are unanswered. It settles once: when the next hop has
+ * answered for all of it, or the PF has it, or somebody refused it.
+ */
+import type {ByteRange} from '../codecs/msrp/byte-range.ts';
+import type {FailureReport, Flag, FrameHead} from '../codecs/msrp/frame.ts';
+import {leftmostUri} from '../codecs/msrp/uri.ts';
+import type {Connection, FrameReceiver} from './connection.ts';
+import {Ranges} from './ranges.ts';
+import type {Relay} from './relay.ts';
+import type {Session} from './session.ts';
+import {Spool} from './spool.ts';
+
+export class Transfer {
+  readonly session: Session;
+  readonly messageId: string;
+  readonly contentType: string;
+  readonly failureReport: FailureReport;
+  readonly successReport: boolean;
+  /** The whole From-Path: where reports go (RFC 4975 §7.1.2). */
+  readonly fromPath: string;
+  readonly spool: Spool;
+  readonly ranges = new Ranges();
+  /** As a chunk's Byte-Range said. */
+  statedTotal: number | undefined;
+  /** Known when the chunk with `$` is there. */
+  total: number | undefined;
+  complete = false;
+  /** Carries its chunks to the partner; undefined while it is only kept. */
+  relay: Relay | undefined;
+  /** Parts that wait for the next hop, and frames that it has not answered. */
+  pending = 0;
+  /** Octets of it have gone to a next hop. */
+  forwarded = false;
+  /** The answer of a next hop that did not take it. */
+  status: number | undefined;
+  /** It was answered for good; later chunks get the same. */
+  settled: number | undefined;
+  /** Ended and unanswered, in order of their end; the one that completed the message is the last to be answered. */
+  readonly #unanswered: Chunk[] = [];
+  completing: Chunk | undefined;
+  /** Milliseconds of the clock. */
+  touchedAt: number;
+
+  constructor(session: Session, head: FrameHead) {
+    this.session = session;
+    this.messageId = head.messageId?.toString('latin1') ?? '';
+    this.contentType = head.contentType?.toString('latin1') ?? '';
+    this.failureReport = head.failureReport;
+    this.successReport = head.successReport;
+    this.fromPath = head.fromPath.toString('latin1');
+    this.statedTotal = head.byteRange?.total;
+    this.spool = new Spool(session.exchange.spool);
+    this.touchedAt = session.exchange.clock.now();
+  }
+
+  /** A chunk of it has ended; says whether the message is whole now. */
+  add(chunk: Chunk): boolean {
+    this.ranges.add(chunk.start, chunk.start + chunk.length);
+    if (chunk.flag === '$') this.total = chunk.start + chunk.length;
+    this.touchedAt = this.session.exchange.clock.now();
+    this.#unanswered.push(chunk);
+    this.complete = this.total !== undefined && this.ranges.covers(this.total);
+    if (this.complete) this.completing = chunk;
+    return this.complete;
+  }
+
+  /** Answers the chunks that ended, but never the one that completed the message: they are in the spool. */
+  answerKept(): void {
+    this.spool.flushed((kept) => {
+      if (!kept) {
+        this.session.refuse(this, 413);
+        return;
+      }
+      for (const chunk of this.#unanswered.splice(0)) {
+        if (chunk === this.completing) this.#unanswered.push(chunk);
+        else chunk.answer(200);
+      }
+    });
+  }
+
+  /** One chunk got its answer from the next hop. */
+  answerOne(chunk: Chunk): void {
+    const at = this.#unanswered.indexOf(chunk);
+    if (at >= 0) this.#unanswered.splice(at, 1);
+    chunk.answer(200);
+  }
+
+  /** The message is answered for; every chunk that still waits gets that answer. */
+  settle(status: number): void {
+    if (this.settled !== undefined) return;
+    this.settled = status;
+    for (const chunk of this.#unanswered.splice(0)) chunk.answer(status);
+    this.spool.release();
+  }
+}
+
+/** One SEND of a peer, and its answer. */
+export class Chunk implements FrameReceiver {
+  readonly transfer: Transfer;
+  /** Counted from 0. */
+  readonly start: number;
+  length = 0;
+  flag: Flag | undefined;
+  readonly range: ByteRange | undefined;
+  /** Frames to the next hop that carry a part of it and are not answered, or not yet written. */
+  outstanding = 0;
+  readonly #connection: Connection;
+  readonly #id: string;
+  readonly #toPath: string;
+  readonly #fromPath: string;
+  #answered = false;
+
+  constructor(transfer: Transfer, connection: Connection, head: FrameHead) {
+    this.transfer = transfer;
+    this.range = head.byteRange;
+    this.start = (head.byteRange?.start ?? 1) - 1;
+    this.#connection = connection;
+    this.#id = head.transactionId.toString('latin1');
+    this.#toPath = leftmostUri(head.fromPath).toString('latin1');
+    this.#fromPath = head.toPath.toString('latin1');
+  }
+
+  get ended(): boolean {
+    return this.flag !== undefined;
+  }
+
+  piece(piece: Buffer): void {
+    const {transfer} = this;
+    const at = this.start + this.length;
+    this.length += piece.length;
+    if (transfer.settled !== undefined) return;
+    const {session} = transfer;
+    if (at + piece.length > session.maxMessageBytes || !transfer.spool.write(at, piece)) {
+      session.exchange.counters.tooLarge += 1;
+      session.refuse(transfer, 413);
+      this.answer(413);
+      return;
+    }
+    transfer.relay?.piece(this, piece);
+  }
+
+  end(flag: Flag): void {
+    this.flag = flag;
+    this.transfer.session.onChunkEnd(this);
+  }
+
+  /** Once; as the sender asked for it (RFC 4975 §7.2). */
+  answer(status: number): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    const {failureReport} = this.transfer;
+    if (failureReport === 'no' || (failureReport === 'partial' && status === 200)) return;
+    this.#connection.respond({transactionId: this.#id, toPath: this.#toPath, fromPath: this.#fromPath, status});
+  }
+}
