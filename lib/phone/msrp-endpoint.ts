@@ -87,8 +87,11 @@ export async function createMsrpEndpoint(options: EndpointOptions = {}): Promise
   async function relayPath(relay: string, uri: string): Promise<string> {
     if (toRelay === undefined || toRelay.closed) toRelay = await connectTo(relay);
     const transactionId = newTransactionId();
-    const answered = new Promise<Frame>((resolve) => {
+    const answered = new Promise<Frame>((resolve, reject) => {
       waitingForRelay.set(transactionId, resolve);
+      setTimeout(() => {
+        reject(new CpmError('CPM_PHONE_MSRP', 408, 'the relay did not answer AUTH'));
+      }, 10_000).unref();
     });
     const lines = [
       `MSRP ${transactionId} AUTH`,
@@ -122,13 +125,15 @@ export async function createMsrpEndpoint(options: EndpointOptions = {}): Promise
       await session.ping();
     },
     closeSession(session) {
-      sessions.delete(session.id);
       const {connection} = session;
+      sessions.delete(session.id);
+      session.end();
       if (connection === undefined || connection === toRelay) return;
       const shared = [...sessions.values()].some((other) => other.connection === connection);
       if (!shared) connection.destroy();
     },
     async close() {
+      for (const session of sessions.values()) session.end();
       sessions.clear();
       for (const connection of connections) connection.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -81,6 +81,7 @@ export class MsrpSession {
   #remotePath: readonly string[] = [];
   #connection: MsrpConnection | undefined;
   #bind: () => void = () => undefined;
+  #unbind: (error: Error) => void = () => undefined;
   readonly #bound: Promise<void>;
   readonly #assemblies = new Map<string, Assembly>();
   readonly #waiting = new Map<string, (outcome: ChunkOutcome) => void>();
@@ -90,9 +91,11 @@ export class MsrpSession {
     this.uri = uri;
     this.relays = relays;
     this.behaviour = {...goodBehaviour, ...behaviour};
-    this.#bound = new Promise((resolve) => {
+    this.#bound = new Promise((resolve, reject) => {
       this.#bind = resolve;
+      this.#unbind = reject;
     });
+    this.#bound.catch(() => undefined);
   }
 
   /** Our path, for a=path. */
@@ -122,7 +125,13 @@ export class MsrpSession {
     for (const settle of [...this.#waiting.values()]) settle('lost');
   }
 
-  /** Resolves once the session has a connection; rejects after `milliseconds`. */
+  /** The session is over: nobody waits for a connection, or an answer, any more. */
+  end(): void {
+    if (this.#connection !== undefined) this.detach(this.#connection);
+    this.#unbind(new CpmError('CPM_PHONE_MSRP', 487, 'the session ended before it had an MSRP connection'));
+  }
+
+  /** Resolves once the session has a connection; rejects with `CpmError` 408 after `milliseconds`, 487 when it ends before. */
   async bound(milliseconds = 10_000): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {

@@ -34,12 +34,13 @@ test('RFC 6135 §4.2: with a=setup of every kind, and without it, the phones fin
 });
 
 test('RFC 4975 §7.2: a bad answer ends the message, silence lasts as long as it was told to', async (t) => {
-  const {alice, bob} = await people(t, {alice: {behaviour: {answerMilliseconds: 50}}});
+  const {alice, bob} = await people(t);
   const chat = await alice.startChat(bobAddress);
   const {msrp} = await bob.sessions.first();
   msrp.behaviour.answer = () => 413;
   t.deepEqual((await chat.sendText('x'.repeat(100_000))).outcomes, [413]);
   msrp.behaviour.answer = () => 'silent';
+  chat.msrp.behaviour.answerMilliseconds = 50;
   t.deepEqual((await chat.sendText('y')).outcomes, ['silent']);
   t.is(bob.messages.items.length, 0);
 });
