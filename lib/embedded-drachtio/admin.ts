@@ -81,6 +81,8 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     });
     server.listen(options.port, options.host, resolve);
   });
+  // Accepting may fail for want of descriptors; the next application may have more luck.
+  server.on('error', () => undefined);
   const address = server.address();
 
   return {

@@ -1,14 +1,6 @@
 /** SIP messages between an application and the wire: what it wrote is read leniently, completed, and what it may not set is dropped. */
 import {CpmError} from '../errors.ts';
-import {
-  headerKey,
-  headersOf,
-  parseSipMessage,
-  type SipHeader,
-  type SipMessage,
-  type SipRequest,
-  type SipResponse,
-} from './sip-message.ts';
+import {headerKey, headersOf, parseSipMessage, type SipHeader, type SipMessage} from './sip-message.ts';
 import {splitList} from './sip-values.ts';
 
 /** Never taken from an application. */
@@ -106,10 +98,3 @@ function decode(text: string): string {
     return text;
   }
 }
-
-/** An application's message is known to be a request or a response by its first line. */
-export function isResponse(message: SipMessage): message is SipResponse {
-  return message.kind === 'response';
-}
-
-export type {SipRequest};

@@ -22,6 +22,17 @@ export function endsSubscription(notify: SipRequest): boolean {
   return /^terminated\b/i.test(headerOf(notify, 'Subscription-State') ?? '');
 }
 
+/** A body with the header that says what it is. */
+export interface TypedBody {
+  readonly headers: readonly SipHeader[];
+  readonly body: Buffer;
+}
+
+export function bodyOf(message: SipRequest | SipResponse): TypedBody {
+  const headers = headersOf(message, 'Content-Type').map((value) => ({name: 'Content-Type', value}));
+  return {headers, body: message.body};
+}
+
 export class Dialog {
   readonly id: string;
   readonly role: 'uas' | 'uac';
@@ -40,7 +51,7 @@ export class Dialog {
   confirmed = false;
   app: App;
   /** The body we sent last in INVITE or its 2xx, repeated when we refresh the session. */
-  localBody: {readonly headers: readonly SipHeader[]; readonly body: Buffer};
+  localBody: TypedBody;
   /** CSeq number of a 2xx to our INVITE which the application has not acknowledged. */
   awaitsAck: number | undefined;
   /** The last ACK we sent, for a repeated 2xx. */
@@ -58,7 +69,7 @@ export class Dialog {
     this.localCseq = cseqOf(request)?.number ?? 1;
     this.app = app;
     const ours = role === 'uac' ? request : response;
-    this.localBody = {headers: typeHeaders(ours), body: ours.body};
+    this.localBody = bodyOf(ours);
     this.remote = '';
     this.remoteTarget = '';
     this.routeSet = [];
@@ -119,10 +130,6 @@ function contactOf(message: SipRequest | SipResponse): string | undefined {
   const [contact] = headersOf(message, 'Contact').flatMap(splitList);
   const uri = contact === undefined ? undefined : parseNameAddr(contact).uri;
   return uri !== undefined && parseSipUri(uri) !== undefined ? uri : undefined;
-}
-
-function typeHeaders(message: SipRequest | SipResponse): SipHeader[] {
-  return headersOf(message, 'Content-Type').map((value) => ({name: 'Content-Type', value}));
 }
 
 /** All dialogs of the server. */

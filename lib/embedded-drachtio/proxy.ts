@@ -50,8 +50,11 @@ export class Proxy {
     this.#core = core;
   }
 
-  /** Proxies a request for an application, which is told of each final response and of the end. Throws `CpmError` for a NOK. */
-  start(app: App, command: ProxyCommand, transaction: ServerTransaction): void {
+  /**
+   * Proxies the request that `release` gives away for an application, which is told of each final response and of the end. Throws
+   * `CpmError` for a NOK, before the request is given away.
+   */
+  start(app: App, command: ProxyCommand, release: () => ServerTransaction): void {
     const targets = command.destinations.map((destination) => addressOfUri(parseNameAddr(destination).uri));
     if (targets.length === 0) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'proxy request has no destination');
     const extra = headersFromApp(
@@ -59,7 +62,7 @@ export class Proxy {
       ['max-forwards', 'cseq', 'call-id', 'from', 'to'],
       '',
     );
-    this.#run(transaction, {
+    this.#run(release(), {
       ...command,
       targets,
       extra,
@@ -208,7 +211,7 @@ class Run {
 
   #final(branch: ClientTransaction, response: SipResponse, flow: Flow | undefined): void {
     if (!this.#branches.delete(branch) && response.status >= 300) return;
-    this.#route.onFinal(response, flow, branch.target);
+    if (!this.#done) this.#route.onFinal(response, flow, branch.target);
     if (response.status < 300) {
       this.#pass(response);
       this.cancel();

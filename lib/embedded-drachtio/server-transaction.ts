@@ -38,6 +38,7 @@ export class ServerTransaction {
   readonly #timers: TimerSet;
   #last: SipResponse | undefined;
   #acknowledged = false;
+  #passed = false;
 
   constructor(options: ServerOptions) {
     this.request = options.request;
@@ -79,9 +80,9 @@ export class ServerTransaction {
     if (this.#last !== undefined && !this.#acknowledged) this.#send(this.#last);
   }
 
-  /** An ACK came: for a failure it ends the repetition, for a 2xx too; gives whether it is the first one. */
+  /** An ACK came, which ends the repetition; gives whether the user is to hear of it: of the first one, a proxy of each. */
   acknowledge(): boolean {
-    const first = !this.#acknowledged && (this.#state === 'accepted' || this.#state === 'completed');
+    const heard = this.#passed || !this.#acknowledged;
     this.#acknowledged = true;
     if (this.#state === 'completed') {
       this.#state = 'confirmed';
@@ -90,7 +91,7 @@ export class ServerTransaction {
         this.end();
       });
     }
-    return first;
+    return heard;
   }
 
   /** Ends without a word. */
@@ -103,6 +104,7 @@ export class ServerTransaction {
 
   #accept(sent: SipResponse, repeat: boolean): void {
     this.#state = 'accepted';
+    this.#passed = !repeat;
     this.#options.onAccepted(sent);
     // TCP does not help here: the 2xx is repeated end to end (RFC 3261 §13.3.1.4).
     if (repeat) this.#repeat(sent, this.#options.values.t1Ms);

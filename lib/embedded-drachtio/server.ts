@@ -6,14 +6,14 @@ import {CpmError} from '../errors.ts';
 import {systemClock, type Clock} from '../ports/clock.ts';
 import {createAdmin, type App} from './admin.ts';
 import type {ProxyCommand, SipCommand} from './admin-protocol.ts';
-import {isResponse, parseAppMessage, startLineOf} from './app-message.ts';
+import {parseAppMessage, startLineOf} from './app-message.ts';
 import {newTransactionId, type Core} from './core.ts';
 import {DialogTable} from './dialogs.ts';
 import type {Flow} from './flow.ts';
 import {Proxy} from './proxy.ts';
 import {SessionTimers} from './session-timers.ts';
-import type {SipRequest} from './sip-message.ts';
-import {hostPortOf, type SipAddress} from './sip-values.ts';
+import type {SipMessage, SipRequest} from './sip-message.ts';
+import {hostPortOf, tagOf, type SipAddress} from './sip-values.ts';
 import {rfc3261Timers, type TimerValues} from './timers.ts';
 import {createTransactionLayer, type ServerTransaction} from './transactions.ts';
 import {createTransport} from './transport.ts';
@@ -94,14 +94,14 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   function onRequest(request: SipRequest, transaction: ServerTransaction): void {
     const dialog = core.dialogs.ofRequest(request);
     // A request that we proxied before follows our Record-Route; with further Routes it only passes, even if the dialog is ours too.
-    const passing = /[;\s]tag=/i.test(toOf(request)) && proxy.isPassing(request);
+    const passing = tagOf(request, 'To') !== undefined && proxy.isPassing(request);
     if (passing && (dialog === undefined || proxy.leadsOn(request))) proxy.follow(transaction);
     else if (dialog !== undefined) uas.onDialogRequest(request, transaction, dialog);
     else uas.onNewRequest(request, transaction);
   }
 
-  function onAck(ack: SipRequest, transaction: ServerTransaction | undefined, _flow: Flow): void {
-    if (transaction !== undefined && !proxy.owns(transaction)) uas.onAck(ack, transaction, _flow);
+  function onAck(ack: SipRequest, transaction: ServerTransaction | undefined, flow: Flow): void {
+    if (transaction !== undefined && !proxy.owns(transaction)) uas.onAck(ack, transaction, flow);
     else if (proxy.isPassing(ack)) proxy.followAck(ack);
   }
 
@@ -117,14 +117,17 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
 
   function onSip(app: App, command: SipCommand): void {
     const message = readMessage(command);
-    if (isResponse(message)) uas.respond(app, command, message);
+    if (message.kind === 'response') uas.respond(app, command, message);
     else uac.send(app, command, message);
   }
 
   function onProxy(app: App, command: ProxyCommand): void {
-    const transaction = uas.release(command.transactionId);
-    if (transaction === undefined) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
-    proxy.start(app, command, transaction);
+    proxy.start(app, command, () => {
+      const transaction = uas.release(command.transactionId);
+      if (transaction === undefined)
+        throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
+      return transaction;
+    });
   }
 
   const addresses = transport.contacts.map((contact) => `${contact.protocol}/${hostPortOf(contact)}`).join(',');
@@ -152,7 +155,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   };
 }
 
-function readMessage(command: SipCommand): ReturnType<typeof parseAppMessage> {
+function readMessage(command: SipCommand): SipMessage {
   try {
     return parseAppMessage(command.message);
   } catch (cause) {
@@ -160,8 +163,4 @@ function readMessage(command: SipCommand): ReturnType<typeof parseAppMessage> {
     const sentence = line.startsWith('SIP/') ? 'invalid response' : `invalid request-uri: ${line}`;
     throw new CpmError('CPM_ADMIN_REFUSED', 400, sentence, {cause});
   }
-}
-
-function toOf(request: SipRequest): string {
-  return request.headers.find((header) => /^(to|t)$/i.test(header.name))?.value ?? '';
 }

@@ -206,7 +206,8 @@ export function createTransactionLayer(
 
   function withVia(request: SipRequest, target: SipAddress): SipRequest {
     const local = transport.localAddress(target.protocol, target.host);
-    const via = `SIP/2.0/${target.protocol.toUpperCase()} ${sentBy(local)};rport;branch=${magicCookie}${newToken()}`;
+    const rport = target.protocol === 'udp' ? ';rport' : '';
+    const via = `SIP/2.0/${target.protocol.toUpperCase()} ${sentBy(local)}${rport};branch=${magicCookie}${newToken()}`;
     return {...request, headers: [{name: 'Via', value: via}, ...request.headers]};
   }
 

@@ -5,7 +5,7 @@ import type {App} from './admin.ts';
 import type {SipCommand} from './admin-protocol.ts';
 import {contentType, headerFromApp, headersFromApp, splitUriHeaders, startLineOf} from './app-message.ts';
 import {newTransactionId, pairs, replySent, tellApp, tellUnsolicited, type Core} from './core.ts';
-import {contactMethods, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
+import {bodyOf, contactMethods, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
 import {sipUriOf, type Flow} from './flow.ts';
 import {headerKey, headersOf, type SipHeader, type SipRequest, type SipResponse} from './sip-message.ts';
 import {
@@ -62,24 +62,30 @@ export class Uac {
 
   /** Refreshes a session (RFC 4028 §10) with the body we sent last; the application sees nothing of it unless it fails. */
   refresh(dialog: Dialog, seconds: number): void {
-    const local = this.#core.transport.localAddress(dialog.source.protocol, dialog.source.host);
-    const headers = pairs(
-      ['Contact', `<${sipUriOf(local)}>`],
-      ['Supported', 'timer'],
-      ['Session-Expires', `${seconds};refresher=uac`],
-    );
-    const {headers: type, body} = dialog.localBody;
-    const invite = {...this.#inDialog(dialog, 'INVITE', [...headers, ...type]), body};
-    const target = dialog.target();
-    this.#core.layer.request(invite, target, {
-      onResponse: (response) => {
-        if (response.status >= 300) this.bye(dialog, 'Session timer expired');
-        else if (response.status >= 200) {
+    const failed = (): void => {
+      this.bye(dialog, 'Session timer expired');
+    };
+    try {
+      const target = dialog.target();
+      const {headers: type, body} = dialog.localBody;
+      const headers = pairs(
+        ['Contact', `<${sipUriOf(this.#core.transport.localAddress(target.protocol, target.host))}>`],
+        ['Supported', 'timer'],
+        ['Session-Expires', `${seconds};refresher=uac`],
+      );
+      const invite = {...this.#inDialog(dialog, 'INVITE', [...headers, ...type]), body};
+      this.#core.layer.request(invite, target, {
+        onResponse: (response) => {
+          if (response.status >= 300) failed();
+          if (response.status < 200 || response.status >= 300) return;
           this.#core.layer.sendAck(this.#inDialog(dialog, 'ACK', [], cseqOf(invite)?.number), target);
           this.#core.sessions.restart(dialog, response, 'uac');
-        }
-      },
-    });
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof CpmError)) throw error;
+      failed();
+    }
   }
 
   #sendNew(app: App, command: SipCommand, message: SipRequest): void {
@@ -302,7 +308,7 @@ class Exchange {
     dialog.refreshTarget(response, flow);
     this.#core.sessions.restart(dialog, response, 'uac');
     if (request.method !== 'INVITE') return;
-    dialog.localBody = {headers: withTypeOf(request), body: request.body};
+    dialog.localBody = bodyOf(request);
     this.#success(dialog, request);
   }
 
@@ -314,10 +320,6 @@ class Exchange {
     dialog.lastAck = undefined;
     dialog.cancelled = this.#hooks.cancelled();
   }
-}
-
-function withTypeOf(request: SipRequest): SipHeader[] {
-  return headersOf(request, 'Content-Type').map((value) => ({name: 'Content-Type', value}));
 }
 
 /** A refusal whose sentence is what the application reads behind NOK. */

@@ -3,7 +3,7 @@ import type {App} from './admin.ts';
 import {formatTime, type SipCommand} from './admin-protocol.ts';
 import {contentType, headerFromApp, headersFromApp} from './app-message.ts';
 import {newTransactionId, pairs, tellApp, type Core} from './core.ts';
-import {Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
+import {bodyOf, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
 import {sipUriOf, type Flow} from './flow.ts';
 import {minSessionSeconds, sessionExpiresOf} from './session-timers.ts';
 import {
@@ -43,7 +43,7 @@ export class Uas {
   onNewRequest(request: SipRequest, transaction: ServerTransaction): void {
     const {method} = request;
     const toTag = tagOf(request, 'To');
-    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE'].includes(method)) {
+    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE', 'SUBSCRIBE'].includes(method)) {
       transaction.respond(createResponse(request, 481));
       return;
     }
@@ -180,6 +180,7 @@ export class Uas {
     if (pending.inDialog !== undefined) {
       if (success && (request.method === 'INVITE' || request.method === 'UPDATE')) {
         sessions.restart(pending.inDialog, sent, 'uas');
+        if (request.method === 'INVITE') pending.inDialog.localBody = bodyOf(sent);
       }
     } else if (makesDialog(request.method) && sent.status > 100 && sent.status < 300) {
       if (pending.dialog !== undefined) dialogs.remove(pending.dialog);

@@ -1,10 +1,10 @@
 import {once} from 'node:events';
 import {connect} from 'node:net';
-import {setTimeout as delay} from 'node:timers/promises';
 import test from 'ava';
 import {createRequest, createResponse, headerOf, type SipResponse} from '../../lib/embedded-drachtio/sip-message.ts';
 import {createTransactionLayer} from '../../lib/embedded-drachtio/transactions.ts';
 import {createTransport} from '../../lib/embedded-drachtio/transport.ts';
+import {ManualClock, Mailbox, within} from './support.ts';
 
 for (const protocol of ['udp', 'tcp'] as const) {
   test(`RFC 3261 §17: two user agents exchange MESSAGE, INVITE, ACK and CANCEL over ${protocol}`, async (t) => {
@@ -105,10 +105,7 @@ test('RFC 5626 §4.4.1: a double CRLF on a connection is answered by one CRLF; a
   const [pong] = (await once(socket, 'data')) as [Buffer];
   t.is(pong.toString(), '\r\n');
   socket.write('this is not SIP\r\n\r\n');
-  await Promise.race([
-    once(socket, 'close'),
-    delay(5000, undefined, {ref: false}).then(() => Promise.reject(new Error('late'))),
-  ]);
+  await within('end of the connection', once(socket, 'close'));
   t.pass();
 });
 
@@ -118,4 +115,76 @@ test('RFC 3261 §18: a contact that is taken is one error and leaves nothing ope
   const taken = `tcp:127.0.0.1:${first.contacts[0]?.port ?? 0}`;
   await t.throwsAsync(createTransport({contacts: ['udp:127.0.0.1:0', taken]}), {code: 'CPM_SIP_LISTEN'});
   await t.throwsAsync(createTransport({contacts: ['sctp:127.0.0.1:0']}), {code: 'CPM_SIP_LISTEN'});
+});
+
+test('RFC 3261 §18: a connection on which nothing moves is closed after its idle time, a busy one is not', async (t) => {
+  const clock = new ManualClock();
+  const transport = await createTransport({contacts: ['tcp:127.0.0.1:0'], clock, idleSeconds: 60});
+  t.teardown(() => transport.close());
+  const open = async () => {
+    const socket = connect(transport.contacts[0]?.port ?? 0, '127.0.0.1');
+    socket.write('\r\n\r\n');
+    await once(socket, 'data');
+    return socket;
+  };
+  const idle = await open();
+  clock.advance(59_000);
+  const busy = await open();
+  clock.advance(1000);
+  await within('end of the idle connection', once(idle, 'close'));
+  busy.write('\r\n\r\n');
+  await once(busy, 'data');
+  t.false(busy.destroyed);
+  busy.destroy();
+});
+
+test('RFC 3261 §18: a peer that does not read costs bounded memory, then its connection', async (t) => {
+  const errors = new Mailbox<string>();
+  const transport = await createTransport({
+    contacts: ['tcp:127.0.0.1:0'],
+    maxUnsentBytes: 100_000,
+    maxConnections: 1,
+    onPeerError: (error) => {
+      errors.put(error.code);
+    },
+  });
+  t.teardown(() => transport.close());
+  const socket = connect(transport.contacts[0]?.port ?? 0, '127.0.0.1').pause();
+  await once(socket, 'connect');
+  const refused = connect(transport.contacts[0]?.port ?? 0, '127.0.0.1').on('error', () => undefined);
+  await within('end of the second connection', once(refused.resume(), 'close'));
+  await errors.take('refusal', (code) => code === 'CPM_SIP_BUSY');
+  const remote = {protocol: 'tcp', host: '127.0.0.1', port: socket.localPort ?? 0} as const;
+  const message = createRequest('MESSAGE', 'sip:x', [], Buffer.alloc(200_000));
+  const sends = Array.from({length: 100}, () => transport.send(message, remote));
+  await errors.take('end', (code) => code === 'CPM_SIP_SLOW_PEER');
+  const failed = (await Promise.allSettled(sends)).filter(({status}) => status === 'rejected');
+  t.true(failed.length > 0);
+  socket.destroy();
+});
+
+test('RFC 3261 §17: beyond the bound of transactions a request gets 503, and may come again later', async (t) => {
+  const [here, there] = await Promise.all([1, 2].map(() => createTransport({contacts: ['udp:127.0.0.1:0']})));
+  if (here === undefined || there?.contacts[0] === undefined) throw new Error('no contact');
+  t.teardown(() => Promise.all([here.close(), there.close()]));
+  createTransactionLayer(there, {onRequest: () => undefined}, {maxTransactions: 1});
+  const layer = createTransactionLayer(here, {onRequest: () => undefined});
+  t.teardown(() => {
+    layer.close();
+  });
+  const answers = new Mailbox<string>();
+  for (const id of ['first', 'second']) {
+    const headers = [
+      ['From', '<sip:a@b>;tag=1'],
+      ['To', '<sip:c@d>'],
+      ['Call-ID', id],
+      ['CSeq', '1 OPTIONS'],
+    ] as const;
+    layer.request(createRequest('OPTIONS', 'sip:x@y', headers), there.contacts[0], {
+      onResponse(response) {
+        answers.put(`${headerOf(response, 'Call-ID') ?? ''} ${response.status}`);
+      },
+    });
+  }
+  t.is(await answers.take('answer', () => true), 'second 503');
 });

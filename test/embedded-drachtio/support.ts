@@ -264,7 +264,7 @@ export interface AppSrf extends EventEmitter {
   request(uri: string, options: object, callback: (error: unknown, request: AppMessage) => void): void;
   createUAS(request: AppMessage, response: AppMessage, options: object): Promise<AppDialog>;
   createUAC(uri: string, options: object, progress?: object): Promise<AppDialog>;
-  proxyRequest(request: AppMessage, destinations: readonly string[], options: object): Promise<{finalStatus: number}>;
+  proxyRequest(request: AppMessage, destinations: readonly string[], options: object): Promise<{finalStatus?: number}>;
 }
 
 /** Connects an application of drachtio-srf that serves the methods with these handlers. */
@@ -277,6 +277,13 @@ export async function startApp(
   srf.on('error', () => undefined);
   for (const [method, handler] of Object.entries(handlers)) srf.use(method, handler);
   srf.connect({host: '127.0.0.1', port: running.server.adminPort, secret});
+  let connected = true;
+  const disconnect = srf.disconnect.bind(srf);
+  // drachtio-srf throws when it is disconnected twice.
+  srf.disconnect = () => {
+    if (connected) disconnect();
+    connected = false;
+  };
   t.teardown(() => {
     srf.disconnect();
   });
