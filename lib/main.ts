@@ -45,11 +45,12 @@ export async function runProcess({log, drainMilliseconds, start}: ProcessOptions
   }
 
   log.info({signal: await signalled}, 'draining');
-  setTimeout(() => {
+  const overdue = setTimeout(() => {
     log.error({code: 'CPM_DRAIN_OVERDUE'}, 'the drain took too long');
     process.exit(exitStatus.bug);
-  }, drainMilliseconds).unref();
+  }, drainMilliseconds);
   await running.drain();
+  clearTimeout(overdue);
   log.info({}, 'ended');
   return exitStatus.ended;
 }

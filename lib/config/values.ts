@@ -37,11 +37,11 @@ export const addressRange = z.string().refine(isAddressRange).meta({expected: 'a
 
 export const loopback = z.string().refine(isLoopback).meta({expected: 'a loopback address'});
 
-/** `host:port`, `[v6]:port`, or `unix:PATH`. */
+/** `host:port`, `[v6]:port`, or `unix:/PATH`. */
 export const controlAddress = z
   .string()
-  .regex(/^(?:unix:.+|(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/)
-  .meta({expected: 'HOST:PORT or unix:PATH'});
+  .regex(/^(?:unix:\/.+|(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/)
+  .meta({expected: 'HOST:PORT or unix:/PATH'});
 
 /** An INVITE's final status that the refusal table may name. */
 export const finalStatus = whole(300, 699);

@@ -100,7 +100,7 @@ test('configuration: keys that contradict each other are a mistake', (t) => {
     /^pf\.yaml:1: relay\.access\.advertisedHost: expected /,
   );
   t.regex(mistakesIn('relay: {sidecars: ["192.0.2.7:7650"]}'), /^pf\.yaml:1: relay\.tls: expected all three files/);
-  t.is(mistakesIn('relay: {sidecars: ["127.0.0.1:7650", "[::1]:7650", "unix:relay.sock"]}'), '');
+  t.is(mistakesIn('relay: {sidecars: ["127.0.0.1:7650", "[::1]:7650", "unix:/run/relay.sock"]}'), '');
   t.regex(
     mistakesIn('served: {users: [{identities: ["tel:+15550100"]}, {identities: ["tel:+15550100"]}]}'),
     /served\.users\.1\.identities: expected tel:\+15550100 in one user only/,
