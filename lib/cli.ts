@@ -2,6 +2,7 @@
 import {Command, CommanderError} from 'commander';
 import {checkConfigCommand} from './cli/check-config.ts';
 import {clauseCommand} from './cli/clause.ts';
+import {startCommand} from './cli/start.ts';
 import {statusCommand} from './cli/status.ts';
 import {ConfigError} from './config/mistakes.ts';
 import {exitStatus} from './main.ts';
@@ -14,7 +15,7 @@ const program = new Command('cpm-pf')
   .exitOverride()
   .configureHelp({showGlobalOptions: true});
 
-for (const command of [checkConfigCommand, statusCommand, clauseCommand])
+for (const command of [startCommand, checkConfigCommand, statusCommand, clauseCommand])
   program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
 
 try {

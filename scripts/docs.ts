@@ -3,12 +3,12 @@ import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {renderClauses} from './render-clauses.ts';
 import {renderExample, renderTable} from './render-config.ts';
 
-const marks = /(<!-- configuration -->\n)[^]*(\n<!-- end of configuration -->)/;
+const marks = /(<!-- configuration -->\n)[^]*?(<!-- end of configuration -->)/;
 
 const written: Readonly<Record<string, (now: string) => string>> = {
   'docs/config.example.yaml': renderExample,
   'docs/clauses.md': renderClauses,
-  'README.md': (now) => now.replace(marks, (_, start: string, end: string) => start + renderTable() + end),
+  'README.md': (now) => now.replace(marks, (_, start: string, end: string) => `${start}\n${renderTable()}\n\n${end}`),
 };
 
 const check = process.argv.includes('--check');

@@ -19,6 +19,8 @@ export interface LegOptions {
   readonly side: Side;
   /** What a leg does until it is told otherwise. */
   readonly mode: 'hold' | 'send' | 'refuse';
+  /** A leg that this one is to be paired with: both must be in one sidecar. */
+  readonly near?: Leg;
   /** For the sidecar's log lines: CPM ids, never phone numbers. */
   readonly label: {readonly conversationId?: string; readonly contributionId?: string};
   /** Most bytes that one message may have; larger ones get 413 (a=max-size of our SDP). */

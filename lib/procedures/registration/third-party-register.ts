@@ -60,11 +60,8 @@ export async function handleThirdPartyRegister(
     return;
   }
 
-  let registration = readRegistration(request, servedUser, address, expires, clock.now());
-  const told = registration.contacts.every(({id}) => id !== unknownId);
-  // A reg event has told the devices already: a REGISTER without a body does not make us forget them.
-  const before = told || regEvents === undefined ? undefined : await users.registration(servedUser);
-  if (before !== undefined) registration = {...registration, contacts: before.contacts};
+  const before = await users.registration(servedUser);
+  const registration = readRegistration({request, servedUser, address, expires, before, now: clock.now()});
   await users.learn(registration);
   await request.respond(200, reply);
   const cpm = registration.contacts.some((contact) => contact.cpm !== 'no');
@@ -73,7 +70,7 @@ export async function handleThirdPartyRegister(
     'a served user is registered',
   );
   if (cpm) deliveries.trigger(servedUser, 'registration');
-  if (!told) void regEvents?.watch(registration);
+  if (registration.contacts.some(({id}) => id === unknownId)) void regEvents?.watch(registration);
 }
 
 function expiresOf(request: SipRequestView): number {
@@ -89,13 +86,17 @@ function contactEcho(request: SipRequestView, expires: number): Record<string, s
   return {Expires: String(expires), ...(contact === undefined || contact.trim() === '*' ? {} : {Contact: contact})};
 }
 
-function readRegistration(
-  request: SipRequestView,
-  servedUser: string,
-  address: string,
-  expires: number,
-  now: number,
-): Registration {
+interface Told {
+  readonly request: SipRequestView;
+  readonly servedUser: string;
+  readonly address: string;
+  /** Seconds. */
+  readonly expires: number;
+  readonly before: Registration | undefined;
+  readonly now: number;
+}
+
+function readRegistration({request, servedUser, address, expires, before, now}: Told): Registration {
   const expiresAt = now + expires * 1000;
   const embedded = embeddedMessages(request);
   const register = embedded.find((message) => message.kind === 'request' && message.method === 'REGISTER');
@@ -105,20 +106,23 @@ function readRegistration(
     address,
     ...(associated === undefined ? [] : parseAssertedIdentity(associated).map(({uri}) => uri)),
   ];
-  const identities = new Set([
-    servedUser,
-    ...addresses.map((uri) => canonicalAddress(uri)).filter((key) => key !== undefined),
-  ]);
-  // The registrar's 200 lists every contact of the user with its GRUU; the request only the one that came now.
-  const contacts = parseContacts(joined(response, 'Contact') ?? joined(register, 'Contact') ?? '*');
+  const identities = [servedUser, ...addresses.map((uri) => canonicalAddress(uri)).filter((key) => key !== undefined)];
+  const listed = joined(response, 'Contact') ?? joined(register, 'Contact');
+  const said = parseContacts(joined(register, 'Contact') ?? '*');
+  const named = parseContacts(listed ?? '*').map((contact) =>
+    toContact(contact, {said, register, before, expiresAt, now}),
+  );
+  // The registrar's 200 lists every device; the request alone only the one that came now, or went (expires=0). Without either, what is
+  // known of his devices stays.
+  const others = (response === undefined ? before?.contacts : [])?.filter(
+    ({id}) => id !== unknownId && named.every((contact) => contact.id !== id),
+  );
+  const contacts = [...(others ?? []), ...named].filter((contact) => contact.expiresAt > now);
   const [node] = parseContacts(request.header('Contact') ?? '*');
   return {
     servedUser,
-    identities: [...identities],
-    contacts:
-      contacts.length === 0
-        ? [unknownDevice(expiresAt)]
-        : contacts.map((contact) => toContact(contact, register, expiresAt, now)),
+    identities: [...new Set(identities)],
+    contacts: contacts.length === 0 && listed === undefined ? [unknownDevice(expiresAt)] : contacts,
     servingNode: node?.uri,
     expiresAt,
   };
@@ -134,21 +138,28 @@ const unknownDevice = (expiresAt: number): RegisteredContact => ({
   expiresAt,
 });
 
-function toContact(
-  contact: NameAddr,
-  register: SipMessage | undefined,
-  expiresAt: number,
-  now: number,
-): RegisteredContact {
-  const instance = sipInstance(contact.params);
+interface Surroundings {
+  /** Contacts of the phone's own REGISTER: they alone carry its features, a registrar's 200 need not repeat them. */
+  readonly said: readonly NameAddr[];
+  readonly register: SipMessage | undefined;
+  readonly before: Registration | undefined;
+  readonly expiresAt: number;
+  readonly now: number;
+}
+
+function toContact(contact: NameAddr, {said, register, before, expiresAt, now}: Surroundings): RegisteredContact {
+  const own = said.find(({uri}) => uri === contact.uri);
+  const known = before?.contacts.find(({uri}) => uri === contact.uri);
+  const instance = sipInstance(contact.params) ?? (own && sipInstance(own.params)) ?? known?.instance;
   const seconds = Number.parseInt(contact.params.get('expires') ?? '', 10);
+  const isCpm = [contact, own].some((each) => each && (hasIcsi(each.params, ICSI.session) || hasSipIm(each.params)));
   return {
     id: instance ?? contact.uri,
     uri: contact.uri,
     instance,
-    publicGruu: contact.params.get('pub-gruu'),
-    cpm: hasIcsi(contact.params, ICSI.session) || hasSipIm(contact.params) ? 'yes' : 'no',
-    userAgent: register && headerOf(register, 'User-Agent'),
+    publicGruu: contact.params.get('pub-gruu') ?? known?.publicGruu,
+    cpm: isCpm ? 'yes' : own === undefined ? (known?.cpm ?? 'unknown') : 'no',
+    userAgent: own === undefined ? known?.userAgent : register && headerOf(register, 'User-Agent'),
     expiresAt: Number.isNaN(seconds) ? expiresAt : Math.min(expiresAt, now + seconds * 1000),
   };
 }

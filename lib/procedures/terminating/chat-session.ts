@@ -26,6 +26,8 @@ import type {Invitation} from './invitation.ts';
 export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 'ended';
 
 export const serviceUnavailable = 'SIP;cause=503;text="Service Unavailable"';
+/** How long a BYE may come after the end of the MSRP connection. */
+const farewellMilliseconds = 2000;
 /** How long a splice waits for its turn while something else delivers to the same user. */
 const turnMilliseconds = 5000;
 
@@ -87,6 +89,7 @@ export class ChatSession {
   ): Promise<ForkOutcome> {
     this.#fork = forkInvite(this.#context, {
       devices,
+      near: this.leg,
       legLabel: this.label,
       request: (device, leg) =>
         liveInvite(
@@ -320,7 +323,8 @@ export class ChatSession {
   #legEnded(end: LegEnd): void {
     if (end === 'released' || this.#state === 'ended') return;
     this.#context.log.info({...this.label, leg: this.leg.id, end}, "the inviter's MSRP session is gone");
-    void this.end(serviceUnavailable);
+    // A phone that hangs up may close its connection before its BYE is here.
+    this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
   }
 
   /** A re-INVITE or UPDATE of the inviter: the same path is a refresh and changes nothing (row E6). */

@@ -195,6 +195,7 @@ export function createDeliveries(
       log.warn({clause: 'CPM-CF 8.3.2.9.1.1', code, error}, 'a delivery was broken off');
     }
 
+    log.debug({clause: 'CPM-CF 8.3.2.9.1.1', outcome}, 'a delivery run has ended');
     agenda.running = undefined;
     if (outcome === 'try-again') {
       retryLater(servedUser, agenda);

@@ -32,6 +32,8 @@ export interface ForkOptions {
   readonly devices: readonly RegisteredContact[];
   /** The INVITE for one device; its offer names the leg. */
   readonly request: (device: RegisteredContact, leg: Leg) => OutgoingRequest;
+  /** The inviter's leg, with which the device's is to be paired. */
+  readonly near?: Leg;
   readonly legLabel: {readonly conversationId: string; readonly contributionId: string};
   readonly onProvisional?: (response: SipResponseView) => void;
 }
@@ -84,6 +86,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
         side: 'access',
         mode: 'hold',
         label: options.legLabel,
+        ...(options.near === undefined ? {} : {near: options.near}),
         maxMessageBytes: policy.maxMessageBytes,
       });
     } catch (error) {

@@ -1,0 +1,61 @@
+/** The indexes as data, each with what it is for, and how a database is made ready for them. */
+import type {IndexOptions, Db, IndexSpecification} from 'mongodb';
+import {CpmError} from '../../errors.ts';
+import {collections} from './documents.ts';
+import {isDuplicateKey} from './connection.ts';
+
+export interface Index {
+  readonly collection: 'messages' | 'parts' | 'sequences' | 'identities' | 'leases' | 'dialogs';
+  readonly name: string;
+  readonly key: Extract<IndexSpecification, Record<string, unknown>> & Readonly<Record<string, 1>>;
+  readonly options?: IndexOptions;
+}
+
+export const indexes: readonly Index[] = [
+  {collection: 'messages', name: 'identity', key: {identity: 1}, options: {unique: true}},
+  {collection: 'messages', name: 'key', key: {key: 1}, options: {sparse: true}},
+  {collection: 'messages', name: 'queue', key: {state: 1, servedUser: 1, sender: 1, sequence: 1}},
+  {collection: 'messages', name: 'senders', key: {state: 1, servedUser: 1, sender: 1, kind: 1, orderTime: 1}},
+  {collection: 'messages', name: 'find', key: {servedUser: 1, imdnMessageId: 1}},
+  {
+    collection: 'messages',
+    name: 'sent',
+    key: {state: 1, servedUser: 1, sentAt: 1},
+    options: {partialFilterExpression: {state: 'sent'}},
+  },
+  {
+    collection: 'messages',
+    name: 'expiry',
+    key: {pending: 1, expiresAt: 1, sequence: 1},
+    options: {partialFilterExpression: {pending: true}},
+  },
+  {collection: 'messages', name: 'settled', key: {settledAt: 1}, options: {sparse: true}},
+  {collection: 'parts', name: 'written', key: {writtenAt: 1}},
+  {collection: 'sequences', name: 'value', key: {value: 1}},
+  {collection: 'identities', name: 'user', key: {servedUser: 1}},
+  {collection: 'leases', name: 'node', key: {node: 1}},
+  {collection: 'dialogs', name: 'node', key: {node: 1}},
+];
+
+/** Raised with every change of the documents that an older program would misread. */
+const schemaVersion = 1;
+
+/** Creates what is missing. Throws `CPM_STORE_SCHEMA` when a newer program has been at this database. */
+export async function prepare(database: Db): Promise<void> {
+  const schema = collections.schema(database);
+  try {
+    await schema.updateOne({_id: 'schema'}, {$setOnInsert: {version: schemaVersion}}, {upsert: true});
+  } catch (error) {
+    // Another node said it at the same moment.
+    if (!isDuplicateKey(error)) throw error;
+  }
+  const version = (await schema.findOne({_id: 'schema'}))?.version ?? schemaVersion;
+  if (version > schemaVersion)
+    throw new CpmError(
+      'CPM_STORE_SCHEMA',
+      500,
+      `the database has schema version ${version}, this program knows up to ${schemaVersion}`,
+    );
+  for (const {collection, name, key, options} of indexes)
+    await database.collection(collection).createIndex({...key}, {...options, name}, undefined);
+}

@@ -1,0 +1,28 @@
+import type {Config} from '../../config/load.ts';
+
+/** What the relay process is told (lib/sidecar/options.ts), from the `relay` section of a configuration. */
+export function relayArgument(
+  {relay}: Config,
+  control: string,
+): {readonly control: string} & Readonly<Record<string, unknown>> {
+  const {certificateFile: cert, keyFile: key, authorityFile: ca} = relay.tls;
+  const side = ({listenHost, listenPort, advertisedHost, advertisedPort}: Config['relay']['access']): object => ({
+    listen: {host: listenHost, port: listenPort},
+    advertise: {host: advertisedHost, port: advertisedPort},
+  });
+  return {
+    control,
+    ...(cert === undefined || key === undefined || ca === undefined ? {} : {tls: {cert, key, ca}}),
+    access: side(relay.access),
+    core: side(relay.core),
+    nextHopSeconds: relay.nextHopSeconds,
+    transactionSeconds: relay.responseSeconds,
+    graceSeconds: relay.graceSeconds,
+    exitWhenOrphanedSeconds: relay.graceSeconds + 60,
+    spool: {
+      directory: relay.spoolDirectory,
+      messageMemoryBytes: Math.max(1, relay.spoolMemoryBytes),
+      diskBytes: relay.spoolBytes,
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import type {Config} from './config/load.ts';
+import {connectServer, useServer} from './adapters/drachtio/connection.ts';
+import {createSip, type DrachtioSip, type DrachtioSipOptions} from './adapters/drachtio/sip.ts';
+import {ensureEmbeddedServer, type EmbeddedServerProcess} from './adapters/drachtio/embedded-server-process.ts';
+import {openStore} from './adapters/open-store.ts';
+import {openMediaPlane} from './adapters/sidecar/open-media-plane.ts';
+import type {App, PartState} from './ports/app.ts';
+import {policyOf, servedRulesOf} from './policy.ts';
+import {systemClock, type Clock} from './ports/clock.ts';
+import {randomIds, type Ids} from './ports/ids.ts';
+import type {Log} from './ports/log.ts';
+import type {MediaPlane} from './ports/media-plane.ts';
+import type {SipHandlers} from './ports/sip.ts';
+import type {Store} from './ports/store.ts';
+import type {Context, Policy} from './procedures/context.ts';
+import {createDispatch} from './procedures/dispatch.ts';
+import {createServedUsers, type ServedRules} from './procedures/registration/served-users.ts';
+import {byeToAll} from './procedures/terminating/bye.ts';
+import {createChatSessions} from './procedures/terminating/chat-sessions.ts';
+import {createDeliveries} from './procedures/terminating/deliveries.ts';
+import {deliverDeferred} from './procedures/terminating/deferred-one-to-one.ts';
+import {startSweep} from './procedures/terminating/sweep.ts';
+import {takeOver} from './procedures/take-over.ts';
+
+/** The parts that a PF is made of, already open. */
+export interface Parts {
+  readonly sip: DrachtioSip;
+  readonly media: MediaPlane;
+  readonly store: Store;
+  readonly policy: Policy;
+  readonly rules: ServedRules;
+  readonly log: Log;
+  readonly sweepMilliseconds: number;
+  /** How long sessions may take to end when the PF is drained. */
+  readonly drainMilliseconds: number;
+  /** The SIP server, where it is a process of our own. */
+  readonly own?: EmbeddedServerProcess;
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+}
+
+const connectMilliseconds = 3000;
+
+/** A PF whose handlers wait to be given the network's requests. */
+export interface CpmFunction {
+  readonly handlers: SipHandlers;
+  /** Begins its own work: what an earlier life left behind is ended, deliveries start (docs/acknowledgement.md). */
+  begin(): App;
+}
+
+/** Puts the procedures between the parts. */
+export function createFunction(parts: Parts): CpmFunction {
+  const {sip, media, store, policy, rules, log, clock = systemClock, ids = randomIds} = parts;
+  const state = {draining: false};
+  const context: Context = {
+    sip,
+    media,
+    store,
+    clock,
+    ids,
+    log,
+    policy,
+    users: createServedUsers({rules, store, clock, log}),
+    sessions: createChatSessions(),
+    deliveries: createDeliveries(
+      () => context,
+      async (...work) => deliverDeferred(context, ...work),
+    ),
+    dialogs: store.dialogRecords,
+  };
+
+  function begin(): App {
+    const sweep = startSweep(context, parts.sweepMilliseconds);
+    const restart = takeOver(context);
+    sip.onConnection((connected) => {
+      log.info({connected}, connected ? 'the SIP server is there' : 'the SIP server is away');
+      restart('start');
+    });
+    store.onAvailability((available) => {
+      log.info({available}, available ? 'the store is back' : 'the store is away');
+      restart('store-back');
+    });
+    restart('start');
+    let drained: Promise<void> | undefined;
+    return {
+      ready: () => ({
+        sip: partState(sip.connected),
+        media: partState(media.available),
+        store: partState(store.available),
+      }),
+      ledger: async () => (store.available ? store.deferredQueue.ledger() : undefined),
+      async drain() {
+        state.draining = true;
+        drained ??= (async () => {
+          sweep.stop();
+          const late = new Promise<void>((resolve) => clock.after(parts.drainMilliseconds, resolve));
+          await Promise.race([context.deliveries.drain().then(async () => byeToAll(context)), late]);
+          sip.close();
+          await media.close();
+          await parts.own?.stop();
+          await store.close();
+        })();
+        return drained;
+      },
+    };
+  }
+
+  return {handlers: createDispatch(context, state), begin};
+}
+
+/** Opens every part that a configuration names, starting processes of our own where it names none. */
+export async function openParts(config: Config, log: Log): Promise<Parts> {
+  const clock = systemClock;
+  const store = await openStore(config.store, {clock});
+  const media = await openMediaPlane(config, {clock, log});
+  const {drachtio, embedded} = config.sip;
+  const {runtimeDirectory} = config.node;
+  const own =
+    drachtio.length > 0
+      ? undefined
+      : await ensureEmbeddedServer({...embedded, runtimeDirectory, clock, ids: randomIds, log});
+  const addresses = own === undefined ? drachtio : [own.address];
+  const servers = addresses.map((address) => connectServer(address, {clock, log}));
+  const sip = createSip({...sipOptions(config), servers, clock, log});
+  return {sip, media, store, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
+}
+
+/** The PF on parts that are open: requests that are not for it go on along their Route. */
+export async function serveNetwork(parts: Parts): Promise<App> {
+  const {handlers, begin} = createFunction(parts);
+  await parts.sip.attach(handlers, {fallback: 'proxy'});
+  await connected(parts);
+  return begin();
+}
+
+/**
+ * The PF as a module of an application that has its own `srf`: requests for CPM sessions of served users are handled here, all others go to
+ * the handlers that the application registered before and after this call. Resolves when the PF works.
+ */
+export async function serveApplication(srf: unknown, config: Config, log: Log): Promise<App> {
+  const clock = systemClock;
+  const sip = createSip({...sipOptions(config), servers: [useServer(srf, 'application', {clock, log})], clock, log});
+  const opened = (async () => {
+    const store = await openStore(config.store, {clock});
+    const media = await openMediaPlane(config, {clock, log});
+    return createFunction({sip, media, store, ...fromConfig(config), clock, log});
+  })();
+  // Registered before anything is awaited, so that the application's own order of handlers stands.
+  const attached = sip.attach(
+    {
+      invite: async (invite) => (await opened).handlers.invite(invite),
+      request: async (request) => (await opened).handlers.request(request),
+    },
+    {fallback: 'next'},
+  );
+  const {begin} = await opened;
+  await attached;
+  return begin();
+}
+
+/** A server that is there answers at once; one that is away must not hold up the start, readiness tells. */
+const connected = async ({sip, clock = systemClock}: Parts): Promise<void> =>
+  new Promise((resolve) => {
+    if (sip.connected) resolve();
+    sip.onConnection(() => {
+      resolve();
+    });
+    clock.after(connectMilliseconds, resolve);
+  });
+
+const partState = (up: boolean): PartState => (up ? 'up' : 'away');
+
+const sipOptions = ({
+  sip,
+}: Config): Pick<DrachtioSipOptions, 'homeDomain' | 'contactHost' | 'byeAnswerMilliseconds'> => ({
+  homeDomain: sip.homeDomain,
+  contactHost: sip.contactHost,
+  byeAnswerMilliseconds: sip.byeAnswerSeconds * 1000,
+});
+
+const fromConfig = (config: Config): Pick<Parts, 'policy' | 'rules' | 'sweepMilliseconds' | 'drainMilliseconds'> => ({
+  policy: policyOf(config),
+  rules: servedRulesOf(config),
+  sweepMilliseconds: config.cpm.expirySweepSeconds * 1000,
+  drainMilliseconds: config.node.drainSeconds * 1000,
+});

@@ -1,0 +1,221 @@
+/** A whole deployment of one test: a stand-in for the core, phones, and the PF as a process that can be killed and started again. */
+import {spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {createInterface} from 'node:readline';
+import type {ExecutionContext} from 'ava';
+import {stringify} from 'yaml';
+import {startCore, type Core, type CoreOptions} from '../../lib/phone/core.ts';
+import {Inbox} from '../../lib/phone/inbox.ts';
+import {startPhone, type Phone, type PhoneOptions} from '../../lib/phone/phone.ts';
+import {sipServer, type SipServerForTest} from './sip-server.ts';
+
+export const aliceAddress = 'sip:+15550101@home.example;user=phone';
+export const bobAddress = 'sip:+15550102@home.example;user=phone';
+
+export interface LogRecord {
+  readonly level: string;
+  readonly msg: string;
+  readonly [key: string]: unknown;
+}
+
+export interface PfProcess {
+  readonly process: ChildProcess;
+  readonly log: Inbox<LogRecord>;
+  /** Resolves with the exit status, or the name of the signal. */
+  readonly ended: Promise<number | string>;
+}
+
+export interface DeploymentOptions {
+  readonly core?: CoreOptions;
+  /** Sections of the configuration, laid over what the deployment needs. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface Deployment {
+  readonly core: Core;
+  readonly folder: string;
+  readonly pf: PfProcess;
+  /** SIGKILL, and the wait for the end. */
+  kill(): Promise<void>;
+  /** Starts the PF (again); resolves when it is ready. */
+  start(): Promise<void>;
+  /** SIGTERM; resolves with the exit status. */
+  stop(): Promise<number | string>;
+  alice(options?: Partial<PhoneOptions>): Promise<Phone>;
+  bob(options?: Partial<PhoneOptions>): Promise<Phone>;
+  status(): Promise<Record<string, unknown>>;
+  /** Processes of the PF's own, by name: `sip-server`, `relay`. */
+  pidOf(name: string): Promise<number>;
+}
+
+const {MONGODB_URI} = process.env;
+
+/** Starts the core and the PF; all of it goes away with the test. */
+export async function deployment(t: ExecutionContext, options: DeploymentOptions = {}): Promise<Deployment> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'cpm-flow-'));
+  const core = await startCore({cases: ['term'], ...options.core});
+  const server = process.env['DRACHTIO_HOST'] === undefined ? undefined : await sipServer();
+  const port = await freePort();
+  const file = path.join(folder, 'pf.yaml');
+  await writeFile(file, stringify(configuration(folder, core, server, port, options)));
+  core.pf = `sip:${server?.sip ?? `127.0.0.1:${port}`};transport=tcp`;
+  const phones: Phone[] = [];
+  let pf: PfProcess | undefined;
+
+  async function phone(address: string, more: Partial<PhoneOptions> = {}): Promise<Phone> {
+    const started = await startPhone({core: core.uri, address, ...more});
+    phones.push(started);
+    return started;
+  }
+
+  const running = (): PfProcess => {
+    if (pf === undefined) throw new Error('the PF was not started');
+    return pf;
+  };
+
+  const theDeployment: Deployment = {
+    core,
+    folder,
+    get pf() {
+      return running();
+    },
+    async start() {
+      pf = startPf(file);
+      await Promise.race([
+        pf.log.first(({msg}) => msg === 'the Participating Function runs', 20_000),
+        pf.ended.then((status) => {
+          throw new Error(`the PF ended with ${status}: ${JSON.stringify(pf?.log.items.slice(-5))}`);
+        }),
+      ]);
+    },
+    async kill() {
+      running().process.kill('SIGKILL');
+      await running().ended;
+    },
+    async stop() {
+      running().process.kill('SIGTERM');
+      return running().ended;
+    },
+    alice: async (more) => phone(aliceAddress, more),
+    bob: async (more) => phone(bobAddress, more),
+    async status() {
+      const {url} = JSON.parse(await readFile(path.join(folder, 'run', 'admin.json'), 'utf8')) as {url: string};
+      const response = await fetch(new URL('/status', url));
+      return (await response.json()) as Record<string, unknown>;
+    },
+    async pidOf(name) {
+      const {pid} = JSON.parse(await readFile(path.join(folder, 'run', `${name}.json`), 'utf8')) as {pid: number};
+      return pid;
+    },
+  };
+
+  t.teardown(async () => {
+    if (!t.passed)
+      t.log(
+        pf?.log.items
+          .slice(-40)
+          .map((record) => JSON.stringify(record))
+          .join('\n'),
+      );
+    await Promise.all(phones.map(async (each) => each.close()));
+    if (pf?.process.exitCode === null) {
+      pf.process.kill('SIGTERM');
+      const late = setTimeout(() => pf?.process.kill('SIGKILL'), 10_000);
+      await pf.ended;
+      clearTimeout(late);
+    }
+
+    await Promise.all(['sip-server', 'relay'].map(async (name) => killOwn(theDeployment, name)));
+    await core.close();
+    await server?.stop();
+    await rm(folder, {recursive: true, force: true});
+  });
+  await theDeployment.start();
+  return theDeployment;
+}
+
+function configuration(
+  folder: string,
+  core: Core,
+  server: SipServerForTest | undefined,
+  port: number,
+  {config = {}}: DeploymentOptions,
+): object {
+  const needed: Record<string, Record<string, unknown>> = {
+    node: {
+      name: `pf-${path.basename(folder)}`,
+      runtimeDirectory: path.join(folder, 'run'),
+      stateDirectory: path.join(folder, 'state'),
+      drainSeconds: 5,
+    },
+    sip: {
+      ...(server === undefined ? {embedded: {host: '127.0.0.1', port, adminPort: 0}} : {drachtio: [server.admin]}),
+      homeDomain: 'home.example',
+      outboundProxy: core.uri,
+      trustedPeers: ['127.0.0.1'],
+      inviteSeconds: 5,
+      byeAnswerSeconds: 3,
+    },
+    cpm: {deliveryRetrySeconds: [1]},
+    served: {users: [{identities: [bobAddress, 'sip:bob@home.example']}], domains: [], numberPrefixes: ['+1555']},
+    relay: {access: {listenPort: 0}, core: {listenPort: 0}, bindSeconds: 5},
+    store:
+      MONGODB_URI === undefined
+        ? {kind: 'embedded'}
+        : {kind: 'mongodb', uri: MONGODB_URI, database: path.basename(folder).replaceAll(/[^A-Za-z0-9]/g, '_')},
+    admin: {port: 0},
+    log: {level: 'debug'},
+  };
+  for (const [section, values] of Object.entries(config)) needed[section] = {...needed[section], ...values};
+  return needed;
+}
+
+function startPf(file: string): PfProcess {
+  const child = spawn(process.execPath, [path.join('dist', 'lib', 'cli.js'), 'start', '--config', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = new Inbox<LogRecord>('log record');
+  const take = (line: string): void => {
+    try {
+      log.push(JSON.parse(line) as LogRecord);
+    } catch {
+      log.push({level: 'stderr', msg: line});
+    }
+  };
+  createInterface({input: child.stdout}).on('line', take);
+  createInterface({input: child.stderr}).on('line', take);
+  const ended = once(child, 'close').then(([code, signal]: unknown[]) => (code ?? signal) as number | string);
+  return {process: child, log, ended};
+}
+
+async function killOwn(running: Deployment, name: string): Promise<void> {
+  try {
+    process.kill(await running.pidOf(name), 'SIGKILL');
+  } catch {
+    // It ended with its PF, as it does when the PF is stopped in an orderly way.
+  }
+}
+
+/** A port that is free for TCP now, outside the range from which the system hands out ports by itself. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const probe = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => {
+        resolve(false);
+      });
+      probe.listen(port, '127.0.0.1', () => {
+        resolve(true);
+      });
+    });
+    if (!free) continue;
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  }
+}
