@@ -51,8 +51,23 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** Opens all listeners; rejects with `CpmError` `CPM_SIP_LISTEN` and leaves nothing open if one of them fails. */
+/**
+ * Opens all listeners; rejects with `CpmError` `CPM_SIP_LISTEN` and leaves nothing open if one of them fails. Where port 0 is asked for
+ * UDP and TCP on one host, both get the same port, so that one `host:port` names them.
+ */
 export async function createTransport(options: TransportOptions): Promise<Transport> {
+  const wanted = options.contacts.map(parseContact);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openTransport(options, wanted);
+    } catch (error) {
+      // The port that was free for one protocol may be taken for the other: another one is tried.
+      if (attempt === 10 || !wanted.some(({port}) => port === 0)) throw error;
+    }
+  }
+}
+
+async function openTransport(options: TransportOptions, wanted: readonly SipAddress[]): Promise<Transport> {
   const onPeerError = options.onPeerError ?? (() => undefined);
   const udpLimits = options.udpLimits ?? datagramLimits;
   const sockets: {readonly socket: UdpSocket; readonly local: SipAddress}[] = [];
@@ -85,7 +100,7 @@ export async function createTransport(options: TransportOptions): Promise<Transp
     receiver(withSource(message, remote), {remote, local, connectionId: undefined});
   }
 
-  async function listenUdp(host: string, port: number): Promise<void> {
+  async function listenUdp(host: string, port: number): Promise<SipAddress> {
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
@@ -93,6 +108,9 @@ export async function createTransport(options: TransportOptions): Promise<Transp
         socket.off('error', reject);
         resolve();
       });
+    }).catch((error: unknown) => {
+      socket.close();
+      throw error;
     });
     const local: SipAddress = {protocol: 'udp', host, port: socket.address().port};
     socket.on('error', (cause) => {
@@ -102,6 +120,7 @@ export async function createTransport(options: TransportOptions): Promise<Transp
       onDatagram(bytes, {protocol: 'udp', host: from.address, port: from.port}, local);
     });
     sockets.push({socket, local});
+    return local;
   }
 
   function sendDatagram(bytes: Buffer, remote: SipAddress, local: SipAddress | undefined): Promise<number> {
@@ -134,9 +153,15 @@ export async function createTransport(options: TransportOptions): Promise<Transp
 
   const contacts: SipAddress[] = [];
   try {
-    for (const contact of options.contacts.map(parseContact)) {
-      if (contact.protocol === 'tcp') contacts.push(await tcp.listen(contact.host, contact.port));
-      else await listenUdp(contact.host, contact.port).then(() => contacts.push(lastOf(sockets).local));
+    for (const {protocol, host, port} of wanted) {
+      const sibling = contacts.find(
+        (other) =>
+          other.host === host &&
+          other.protocol !== protocol &&
+          !contacts.some((same) => same.protocol === protocol && same.port === other.port),
+      );
+      const at = port === 0 ? (sibling?.port ?? 0) : port;
+      contacts.push(protocol === 'tcp' ? await tcp.listen(host, at) : await listenUdp(host, at));
     }
   } catch (cause) {
     await close();
@@ -183,10 +208,4 @@ function withSource(message: SipMessage, remote: SipAddress): SipMessage {
   const filled = rport ? text.replace(/;\s*rport(\s*=\s*[^;]*)?(?=;|$)/i, `;rport=${remote.port}`) : text;
   const cleaned = filled.replace(/;\s*received\s*=\s*[^;]*/gi, '');
   return withTopVia(message, elsewhere ? `${cleaned};received=${remote.host}` : cleaned);
-}
-
-function lastOf<T>(items: readonly T[]): T {
-  const last = items.at(-1);
-  if (last === undefined) throw new Error('the list is empty');
-  return last;
 }

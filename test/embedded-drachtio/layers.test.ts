@@ -109,6 +109,15 @@ test('RFC 5626 §4.4.1: a double CRLF on a connection is answered by one CRLF; a
   t.pass();
 });
 
+test('RFC 3261 §18: port 0 for UDP and TCP on one host is one port for both', async (t) => {
+  const contacts = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tcp:127.0.0.1:0'];
+  const transport = await createTransport({contacts});
+  t.teardown(() => transport.close());
+  const [udp, tcp, other] = transport.contacts;
+  t.is(udp?.port, tcp?.port);
+  t.not(other?.port, tcp?.port);
+});
+
 test('RFC 3261 §18: a contact that is taken is one error and leaves nothing open', async (t) => {
   const first = await createTransport({contacts: ['tcp:127.0.0.1:0']});
   t.teardown(() => first.close());

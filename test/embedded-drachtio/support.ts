@@ -28,8 +28,8 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`no ${what} within 10 s`));
-    }, 10_000);
+      reject(new Error(`no ${what} within 30 s`));
+    }, 30_000);
   });
   try {
     return await Promise.race([promise, late]);
