@@ -7,6 +7,7 @@ import {CpmError} from '../errors.ts';
 import {systemClock, type Timer} from '../ports/clock.ts';
 import {startEmbeddedServer} from './server.ts';
 import {hostPortOf} from './sip-values.ts';
+import {rfc3261Timers} from './timers.ts';
 
 const configuration = z.strictObject({
   adminHost: z.string().default('127.0.0.1'),
@@ -17,13 +18,12 @@ const configuration = z.strictObject({
   exitWhenIdleSeconds: z.number().min(0).default(300),
   timers: z
     .strictObject({
-      t1Ms: z.number().positive(),
-      t2Ms: z.number().positive(),
-      t4Ms: z.number().positive(),
-      dMs: z.number().positive(),
+      t1Ms: z.number().positive().default(rfc3261Timers.t1Ms),
+      t2Ms: z.number().positive().default(rfc3261Timers.t2Ms),
+      t4Ms: z.number().positive().default(rfc3261Timers.t4Ms),
+      dMs: z.number().positive().default(rfc3261Timers.dMs),
     })
-    .partial()
-    .optional(),
+    .prefault({}),
 });
 
 async function main(text: string | undefined): Promise<void> {
@@ -42,10 +42,8 @@ async function main(text: string | undefined): Promise<void> {
   // Whoever read our output may be gone; that is no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   process.on('SIGHUP', () => undefined);
-  const {timers, ...rest} = config;
   const server = await startEmbeddedServer({
-    ...rest,
-    ...(timers === undefined ? {} : {timers: withoutUndefined(timers)}),
+    ...config,
     onApps,
     onError: (error) =>
       process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
@@ -56,12 +54,6 @@ async function main(text: string | undefined): Promise<void> {
   process.stderr.write('embedded SIP server: for evaluation and tests, not for operation\n');
   const contacts = server.contacts.map((contact) => `${contact.protocol}:${hostPortOf(contact)}`);
   process.stdout.write(`${JSON.stringify({event: 'listening', adminPort: server.adminPort, contacts})}\n`);
-}
-
-function withoutUndefined<T extends object>(values: T): {[K in keyof T]: Exclude<T[K], undefined>} {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }
 
 main(process.argv[2]).catch((error: unknown) => {
