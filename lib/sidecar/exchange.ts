@@ -8,7 +8,7 @@ import type {Ids} from '../ports/ids.ts';
 import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
 import type {RelayOptions} from './options.ts';
-import type {Owner, SessionEnd} from './owner.ts';
+import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
 import {SpoolRoom} from './spool.ts';
@@ -200,8 +200,8 @@ export class Exchange {
   }
 
   /** Nothing comes from, or goes to, this session any more; what its peer sent whole may still reach the partner. */
-  onSessionEnding(session: Session, _why: SessionEnd): void {
-    for (const feeder of [...session.feeders]) feeder.break(undefined);
+  onSessionEnding(session: Session, status: number | undefined): void {
+    for (const feeder of [...session.feeders]) feeder.break(status);
     if (session.relay?.isOpen === false) session.relay.break(undefined);
   }
 

@@ -314,7 +314,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     if (this.#broken || transfer.relay !== this) return;
     if (status === 200) this.#check(transfer, chunk);
     else if (ofTheMessage.has(status)) this.source.refuse(transfer, status);
-    else this.source.exchange.unpair(this, status);
+    else this.target.end('protocol-error', status);
   }
 
   onNoAnswer({transfer}: Forwarded, why: NoAnswer): void {

@@ -336,8 +336,8 @@ export class Session {
     this.end(end === 'lost' ? 'connection-lost' : end);
   }
 
-  /** Ends the session when what is whole has settled, or after a while. Says it once. */
-  end(why: SessionEnd): void {
+  /** Ends the session when what is whole has settled, or after a while. Says it once. `status`: what the peer answered, where that is why. */
+  end(why: SessionEnd, status?: number): void {
     if (this.#end !== undefined) return;
     this.#end = why;
     this.#attempt += 1;
@@ -345,7 +345,7 @@ export class Session {
     for (const transfer of this.#assembling.values()) transfer.spool.release();
     this.#assembling.clear();
     this.sender.lost();
-    this.exchange.onSessionEnding(this, why);
+    this.exchange.onSessionEnding(this, status);
     this.drained();
     if (!this.#ended) {
       this.exchange.clock.after(this.exchange.options.drainSeconds * 1000, () => {

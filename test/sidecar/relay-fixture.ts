@@ -130,3 +130,19 @@ export async function relayedPair(
   await carriedOut(plane);
   return [one, two];
 }
+
+/** Keeps the PF from deciding: `offered` resolves with the next message, `decide` says what becomes of it. */
+export function undecided(bound: Bound): {
+  readonly offered: Promise<OfferedMessage>;
+  readonly decide: (verdict: Verdict) => void;
+} {
+  let decide: (verdict: Verdict) => void = () => undefined;
+  const verdict = new Promise<Verdict>((resolve) => (decide = resolve));
+  const offered = new Promise<OfferedMessage>((resolve) => {
+    bound.verdict = (message) => {
+      resolve(message);
+      return verdict;
+    };
+  });
+  return {offered, decide};
+}
