@@ -30,7 +30,7 @@ export async function runDemo({json, out}: DemoOptions): Promise<number> {
   };
 
   const clean = (): void => {
-    endLeftovers();
+    endLeftovers(folder);
     rmSync(folder, {recursive: true, force: true});
   };
   const interrupted = (): void => {

@@ -1,8 +1,9 @@
 /** The Participating Function as a process of its own, started by its command line, for the demo and for tests that kill it. */
+import {randomInt} from 'node:crypto';
 import {spawn, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
-import {openSync, closeSync, readFileSync, writeFileSync} from 'node:fs';
-import {createServer, type AddressInfo} from 'node:net';
+import {closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
 import path from 'node:path';
 import {setTimeout as wait} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
@@ -17,8 +18,6 @@ export interface PfSettings {
   readonly homeDomain: string;
   /** SIP port, UDP and TCP. It has to stay the same over a restart, or the core would not find it again. */
   readonly sipPort: number;
-  /** Sections of the configuration beside these, key by key. */
-  readonly more?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 export interface PfProcess {
@@ -32,7 +31,7 @@ export interface PfProcess {
 /** Writes the configuration file and gives its name. */
 export function writePfConfig(settings: PfSettings): string {
   const file = path.join(settings.folder, 'cpm-pf.yaml');
-  const sections: Record<string, Record<string, unknown>> = {
+  const sections = {
     node: {
       runtimeDirectory: path.join(settings.folder, 'run'),
       stateDirectory: path.join(settings.folder, 'state'),
@@ -44,11 +43,10 @@ export function writePfConfig(settings: PfSettings): string {
       outboundProxy: settings.core,
       trustedPeers: ['127.0.0.1'],
     },
-    served: {domains: [settings.homeDomain]},
+    served: {domains: [settings.homeDomain], numberPrefixes: ['+1555']},
     relay: {access: {listenPort: 0}, core: {listenPort: 0}},
     admin: {port: 0},
   };
-  for (const [name, keys] of Object.entries(settings.more ?? {})) sections[name] = {...sections[name], ...keys};
   writeFileSync(file, stringify(sections));
   return file;
 }
@@ -59,21 +57,16 @@ export async function startPf(settings: PfSettings, milliseconds = 10_000): Prom
   const logFile = path.join(settings.folder, 'cpm-pf.log');
   const log = openSync(logFile, 'a');
   const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
-  // A process group of its own: whatever the PF leaves behind can be ended with it.
-  const child = spawn(process.execPath, [cli, 'start', '--config', config], {
-    stdio: ['ignore', log, log],
-    detached: true,
-  });
+  const child = spawn(process.execPath, [cli, 'start', '--config', config], {stdio: ['ignore', log, log]});
   closeSync(log);
   const {pid} = child;
   if (pid === undefined) throw new Error('the Participating Function could not be started');
   const gone = once(child, 'exit');
-  groups.add(pid);
 
   const deadline = Date.now() + milliseconds;
   while (!(await isReady(path.join(settings.folder, 'run'), pid))) {
     if (Date.now() > deadline || ended(child)) {
-      killGroup(pid);
+      child.kill('SIGKILL');
       throw new Error(`the Participating Function is not ready; it said last:\n${lastLines(logFile)}`);
     }
     await wait(25);
@@ -95,27 +88,45 @@ export async function startPf(settings: PfSettings, milliseconds = 10_000): Prom
   };
 }
 
-/** Ends what any process started here left behind: sidecars, SIP servers. To be called when no more of them are wanted. */
-export function endLeftovers(): void {
-  for (const pid of groups) killGroup(pid);
-  groups.clear();
+/**
+ * Ends whatever still runs of a PF that worked in this folder: itself, its SIP server, its relay. They write their process ids into files
+ * there, and take them away when they end in an orderly way.
+ */
+export function endLeftovers(folder: string): void {
+  const runtimeDirectory = path.join(folder, 'run');
+  if (!existsSync(runtimeDirectory)) return;
+  for (const file of readdirSync(runtimeDirectory).filter((name) => name.endsWith('.json'))) {
+    const {pid} = JSON.parse(readFileSync(path.join(runtimeDirectory, file), 'utf8')) as {readonly pid?: number};
+    if (pid !== undefined) killIfThere(pid);
+  }
 }
 
-/** A loopback port that is free for UDP and TCP at this moment. */
+/**
+ * A loopback port that is free at this moment, below the range from which the system hands out ports by itself: it is still free when a
+ * PF that was killed is started again on it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + randomInt(20_000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => {
+        resolve(false);
+      });
+      server.listen(port, '127.0.0.1', () => {
+        resolve(true);
+      });
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
-const groups = new Set<number>();
-
-function killGroup(pid: number): void {
+function killIfThere(pid: number): void {
   try {
-    process.kill(-pid, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

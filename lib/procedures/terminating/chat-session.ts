@@ -172,7 +172,7 @@ export class ChatSession {
     client.leg.onNotificationRelayed = (message) => {
       void this.#note(this.servedUser, this.sender, message);
     };
-    client.leg.onMessage = async (message) => this.#refusedByInviter(message);
+    client.leg.onMessage = async (message) => this.#notRelayed(message);
     client.leg.onEnd = (end) => {
       if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
     };
@@ -308,8 +308,11 @@ export class ChatSession {
     await noteNotifications(this.#context, {author: key, about, content});
   }
 
-  /** What the client sent and the inviter's side did not take: the PF defers for its own user only, so that the client must know. */
-  async #refusedByInviter(message: OfferedMessage): Promise<Verdict> {
+  /**
+   * What the client sent and nobody relayed. Before the splice it goes to the inviter from here, in order; what his side did not take the
+   * client must know, for the PF defers for its own user only.
+   */
+  async #notRelayed(message: OfferedMessage): Promise<Verdict> {
     const noted = await noteNotifications(this.#context, {
       author: this.servedUser,
       about: this.sender,
@@ -317,7 +320,10 @@ export class ChatSession {
       takeOverFor: this.original,
     });
     if (noted === 'forwarded') return 'accepted';
-    return message.status === 413 || message.status === 415 ? message.status : 408;
+    const outcome = message.why === 'held' ? await this.leg.send(message) : undefined;
+    const status = outcome?.kind === 'answered' ? outcome.status : message.status;
+    if (outcome !== undefined && status === 200) return 'accepted';
+    return status === 413 || status === 415 ? status : 408;
   }
 
   #legEnded(end: LegEnd): void {
