@@ -35,11 +35,9 @@ export interface HeaderLines {
   readonly lines: readonly Buffer[];
   /** Where the octets behind the blank line begin. */
   readonly next: number;
-  /** Whether a blank line ended the block; otherwise the input did. */
-  readonly ended: boolean;
 }
 
-/** Reads lines, ended by CRLF or LF, up to a blank one. Throws what `fault` makes of a sentence where a limit is passed. */
+/** Reads lines, ended by CRLF or LF, up to a blank one or the end of the input. Throws what `fault` makes of a sentence where a limit is passed. */
 export function readHeaderLines(
   octets: Buffer,
   from: number,
@@ -53,11 +51,11 @@ export function readHeaderLines(
     const feed = findOctets(block, 0x0a, at, limits.steps);
     const stop = feed === -1 ? block.length : feed;
     const end = stop > at && block[stop - 1] === 0x0d ? stop - 1 : stop;
-    if (feed !== -1 && end === at) return {lines, next: feed + 1, ended: true};
+    if (feed !== -1 && end === at) return {lines, next: feed + 1};
     if (lines.length === limits.maxHeaderLines) throw fault('it has too many headers');
     lines.push(block.subarray(at, end));
     at = stop + 1;
   }
   if (block.length < octets.length) throw fault('its headers do not end in time');
-  return {lines, next: octets.length, ended: false};
+  return {lines, next: octets.length};
 }

@@ -88,8 +88,10 @@ const anyImdn: fc.Arbitrary<Imdn> = fc
         (status) => ({kind: 'delivery', status}) as const,
       ),
       ...(['displayed', 'forbidden', 'error'] as const).map((status) => ({kind: 'display', status}) as const),
-      ...(['processed', 'stored'] as const).map((status) => ({kind: 'processing', status}) as const),
-      ...(['sms', 'mms'] as const).map((status) => ({kind: 'interworking', status}) as const),
+      ...(['processed', 'stored', 'forbidden', 'error'] as const).map(
+        (status) => ({kind: 'processing', status}) as const,
+      ),
+      ...(['sms', 'mms', 'error'] as const).map((status) => ({kind: 'interworking', status}) as const),
     ),
     recipientUri: fc.option(fc.webUrl({withQueryParameters: true}), {nil: undefined}),
     originalRecipientUri: fc.constantFrom(undefined, 'sip:b@c;x=<&>"'),

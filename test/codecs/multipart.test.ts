@@ -59,8 +59,8 @@ test('RFC 5366 §4.1: an offer and a list of recipients come apart', (t) => {
 });
 
 test('RFC 2046 §5.1.1: a line that only begins like the boundary, or stands in a line, is content', (t) => {
-  const body = octets('--b', '', '--bb', 'x --b', '--b--c', '-- b', '--b  ', '', 'second', '--b--\t');
-  t.deepEqual(bodies(body, 'multipart/mixed;boundary=b'), ['--bb\r\nx --b\r\n--b--c\r\n-- b', 'second']);
+  const body = octets('--b', '', '--bb', 'x --b', '--b--c', '--b-', '-- b', '--b  ', '', 'second', '--b--\t');
+  t.deepEqual(bodies(body, 'multipart/mixed;boundary=b'), ['--bb\r\nx --b\r\n--b--c\r\n--b-\r\n-- b', 'second']);
 });
 
 test('RFC 2046 §5.1.1: a missing close delimiter ends the last part with the body', (t) => {

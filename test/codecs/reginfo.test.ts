@@ -95,6 +95,10 @@ test('RFC 3680 §5.1: a document without version, state, ids or URIs is refused 
   ];
   for (const document of documents)
     t.throws(() => parseReginfo(document), {instanceOf: CpmError, code: 'CPM_REGINFO'}, document);
+  for (const state of ['init', 'active', 'terminated'] as const) {
+    const document = `<reginfo version="7" state="partial"><registration aor="sip:a" id="a" state="${state}"/></reginfo>`;
+    t.is(parseReginfo(document).registrations[0]?.state, state);
+  }
   t.deepEqual(parseReginfo('<reginfo version="7" state="full"/>'), {version: 7, state: 'full', registrations: []});
 });
 

@@ -141,6 +141,28 @@ test('8.3.2.9.1.1 A9, T19: the direction of a delivery offer is what it is told,
   t.is(msrpMedia(parseSdp(buildOffer({origin, capabilities: offer, own: [own]})))?.direction, 'sendonly');
 });
 
+test('CPM-CF 5.2.1.4 T20: whatever belongs to the far connection or its keys stays with it', (t) => {
+  const names = [
+    'path',
+    'setup',
+    'connection',
+    'fingerprint',
+    'msrp-cema',
+    'tls-id',
+    'crypto',
+    'key-mgmt',
+    'ice-ufrag',
+    'ice-pwd',
+  ];
+  const lines = [...names, 'ice-options', 'candidate', 'remote-candidates'].map((name) => `a=${name}:far`);
+  const capabilities = parseSdp(
+    text(...SESSION, 'm=message 65535 TCP/MSRP *', 'a=sendonly ', 'b=AS:1', 'k=clear:far', ...lines),
+  );
+  const built = buildOffer({origin, capabilities, own: [own], direction: 'sendrecv'});
+  t.false(built.includes('far'));
+  t.false(built.includes('sendonly'));
+});
+
 test('RFC 5547 §6: title and attributes of a file travel on', (t) => {
   const built = buildOffer({origin, capabilities: parseSdp(text(...SESSION, ...FILE)), own: [own]});
   for (const line of FILE.filter((kept) => /^(?:i=|a=file-|a=accept|a=sendonly)/.test(kept)))
@@ -183,7 +205,14 @@ test('CPM-CF 8.3.2.9.1.1: with no original offer at hand a chat for any content 
 
 test('RFC 3264 §6: an answer has the sections of the offer, what is no MSRP or has no path of ours refused', (t) => {
   const offer = parseSdp(
-    text(...SESSION, 'm=audio 5000 RTP/AVP 0 8', 'a=rtpmap:0 PCMU/8000', ...BASIC, 'm=message 0 TCP/MSRP *', ...FILE),
+    text(
+      ...SESSION,
+      'm= audio  5000 RTP/AVP 0 8 ',
+      'a=rtpmap:0 PCMU/8000',
+      ...BASIC,
+      'm=message 0 TCP/MSRP *',
+      ...FILE,
+    ),
   );
   t.is(
     buildAnswer({origin, offer, own: [{...own, setup: 'passive'}]}),

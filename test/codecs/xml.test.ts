@@ -35,9 +35,10 @@ test('E9: an element without any namespace is taken for the wanted one, an undec
 });
 
 test('E9: text is kept as it stands, CDATA is text, numbers stay text', (t) => {
-  const root = parseXml('<r> a<!-- c --> <b> 007 </b><![CDATA[<&amp;>]]>z</r>');
+  const root = parseXml('<r> a<!-- c --> <b>\n007</b><c>1e3</c><![CDATA[<&amp;>]]>z</r>');
   t.is(root.text, ' a <&amp;>z');
   t.is(xmlChildText(root, 'b'), '007');
+  t.is(xmlChild(root, 'c')?.text, '1e3');
   t.is(xmlChildText(root, 'none'), undefined);
   t.is(xmlChild(root, 'none'), undefined);
 });
@@ -106,6 +107,7 @@ test('E9: no text at all can be escaped into a document that cannot be read', (t
       t.is(parseXml(`<r a="${escapeXml(text)}"/>`).name, 'r');
     }),
   );
+  t.is(escapeXml('<a b="\'&\t\r\n">'), '&lt;a b=&quot;&apos;&amp;&#9;&#13;&#10;&quot;&gt;');
   t.is(escapeXml('a\u0000\ud800b'), 'a\ufffd\ufffdb');
 });
 

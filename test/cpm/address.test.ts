@@ -12,6 +12,7 @@ const same = (title: string, key: string, spellings: readonly string[]) => {
 same('RFC 3261 §19.1.6: a telephone number is one identity in every spelling', 'tel:+15550100', [
   'tel:+15550100',
   'tel:+1-555-0100',
+  ' tel:+15550100 ',
   'TEL:+1(555)01.00',
   'tel:+15550100;cpc=ordinary',
   'sip:+15550100@home.example;user=phone',
@@ -24,7 +25,7 @@ same('RFC 3261 §19.1.6: a telephone number is one identity in every spelling', 
 
 same('RFC 3966 §5.1.5: a local number keeps its context', 'tel:7042;phone-context=example.com', [
   'tel:7042;phone-context=example.com',
-  'tel:70-42;ext=1;phone-context=Example.COM',
+  'tel:70-42;ext=1;Phone-Context=Example.COM',
   'sip:7042;phone-context=example.com@home.example;user=phone',
 ]);
 

@@ -31,6 +31,7 @@ test('RFC 3261 §20.10: name-addr, bare URIs and their parameters are told apart
     uri: 'sip:c8oqz84zk7z@privacy.org;x=y',
     params: parseParams('tag=hyh8'),
   });
+  t.is(parseNameAddr('< sip:a@b >').uri, 'sip:a@b');
   t.like(parseNameAddr('sip:+12125551212@server.phone2net.com;tag=887s'), {
     displayName: undefined,
     uri: 'sip:+12125551212@server.phone2net.com',
@@ -58,6 +59,7 @@ test('RFC 3325 §9.1: two asserted identities are both read', (t) => {
 
 test('RFC 6050 §4.1 A7: an asserted service is raw', (t) => {
   t.deepEqual(parseAssertedService(' urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session '), [ICSI.session]);
+  t.deepEqual(parseAssertedService('URN:urn-7:x,urn:y'), ['URN:urn-7:x', 'urn:y']);
   t.deepEqual(parseAssertedService('urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session'), []);
 });
 
@@ -119,6 +121,7 @@ test('CPM-CF 8.3.2.9.1.1 A6: a Contact carries the given URI, the service and th
   t.false(isFocus(read));
   t.true(parseContacts('<sip:conf@focus.example>;isfocus').every(isFocus));
   t.deepEqual(parseContacts(' * '), []);
+  t.is(formatContact('sip:pf', {isFocus: true}), '<sip:pf>;isfocus');
 });
 
 test('RFC 3841 §9.2 A5: predicates of Accept-Contact are separate, require and explicit are no features', (t) => {
@@ -207,6 +210,9 @@ test('RFC 3261 §19.1.4: URIs that are not equivalent', (t) => {
     ['sip:carol@chicago.com;security=on', 'sip:carol@chicago.com;security=off'],
     ['sip:bob@biloxi.com', 'sip:bob@biloxi.com;gr=urn:uuid:1'],
     ['sip:bob@biloxi.com', 'sips:bob@biloxi.com'],
+    ...['user=x', 'ttl=1', 'method=x', 'maddr=x', 'transport=x'].map(
+      (param) => ['sip:b@c', `sip:b@c;${param}`] as const,
+    ),
   ];
   for (const [a, b] of pairs) t.false(sameSipUri(parseSipUri(a), parseSipUri(b)), `${a} ${b}`);
 });
@@ -224,6 +230,9 @@ test('RFC 3261 §19.1.3: the examples of the standard come back as they were', (
     'sip:callee@[2001:db8::10]:5070;gr',
   ];
   for (const uri of examples) t.is(formatSipUri(parseSipUri(uri)), uri);
+  t.is(formatSipUri(parseSipUri('SIPS:a@b:65535')), 'sips:a@b:65535');
+  for (const bad of ['tel:+1', 'sip:@b', 'sip:a@', 'sip:a@b:65536', 'sip:a@b c', 'sip:'])
+    t.throws(() => parseSipUri(bad), {code: 'CPM_SIP_URI'}, bad);
   t.like(parseSipUri('sip:alice;day=tuesday@atlanta.com'), {user: 'alice;day=tuesday', host: 'atlanta.com'});
 });
 
