@@ -31,6 +31,7 @@ export function createDispatch(context: Context, state: {readonly draining: bool
 
   async function invite(request: IncomingInvite): Promise<'handled' | 'pass'> {
     if (isOwn(request)) {
+      log.debug({clause: 'CPM-CF 8.3.2.9.1.1 A10'}, 'the core hands our own INVITE back; it goes on');
       await request.proxy();
       return 'handled';
     }

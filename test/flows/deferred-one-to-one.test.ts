@@ -22,7 +22,7 @@ function t_accepted(accepted: boolean): void {
 const invitesTo = (requests: readonly SipRequest[]): readonly SipRequest[] =>
   requests.filter(({method}) => method === 'INVITE');
 
-test('8.3.2.9.1.1 A1–A9: the delivery INVITE names the original session, the sender, his device, and the PF', async (t) => {
+test.serial('8.3.2.9.1.1 A1–A9: the delivery INVITE names the original session, the sender, his device, and the PF', async (t) => {
   const pf = await deployment(t);
   const {alice, chat} = await leave(pf, ['hello']);
   await chat.end();
@@ -47,7 +47,7 @@ test('8.3.2.9.1.1 A1–A9: the delivery INVITE names the original session, the s
   t.regex(sdp, /^a=accept-types:message\/cpim application\/im-iscomposing\+xml\r$/m);
 });
 
-test('8.3.2.9.1.1 A3: a device is addressed by its GRUU, else by its instance, else by the identity alone without forking', async (t) => {
+test.serial('8.3.2.9.1.1 A3: a device is addressed by its GRUU, else by its instance, else by the identity alone without forking', async (t) => {
   const pf = await deployment(t, {core: {thirdPartyBody: 'request'}});
   const {chat} = await leave(pf, ['hello']);
   await chat.end();
@@ -66,7 +66,7 @@ test('8.3.2.9.1.1 A3: a device is addressed by its GRUU, else by its instance, e
   );
 });
 
-test('8.3.2.9.1.1 A13 A15 E1: messages come in order and octet for octet, and BYE follows the 200 to the last one', async (t) => {
+test.serial('8.3.2.9.1.1 A13 A15 E1: messages come in order and octet for octet, and BYE follows the 200 to the last one', async (t) => {
   const pf = await deployment(t);
   const large = 'x'.repeat(200_000);
   const {alice, chat} = await leave(pf, ['one', 'grüß dich – 你好 👋', large, 'four']);
@@ -83,7 +83,7 @@ test('8.3.2.9.1.1 A13 A15 E1: messages come in order and octet for octet, and BY
   t.is(bob.sessions.items.length, 1);
 });
 
-test('8.3.2.9.1.1 A0: one session for each sender, one after another, the oldest message first', async (t) => {
+test.serial('8.3.2.9.1.1 A0: one session for each sender, one after another, the oldest message first', async (t) => {
   const pf = await deployment(t);
   const carol = await pf.alice({address: carolAddress});
   await carol.register();
@@ -105,7 +105,7 @@ test('8.3.2.9.1.1 A0: one session for each sender, one after another, the oldest
   );
 });
 
-test('8.3.2.9.1.1 A14 A20: notifications reach the sender by SIP MESSAGE when his session is over, at the device that sent', async (t) => {
+test.serial('8.3.2.9.1.1 A14 A20: notifications reach the sender by SIP MESSAGE when his session is over, at the device that sent', async (t) => {
   const pf = await deployment(t);
   const {alice, chat} = await leave(pf, ['hello']);
   await chat.end();
@@ -119,7 +119,7 @@ test('8.3.2.9.1.1 A14 A20: notifications reach the sender by SIP MESSAGE when hi
   t.is(headerOf(message as SipRequest, 'Contribution-ID'), 'Contr-1');
 });
 
-test('8.3.2.9.1.1 A14: notifications go on the session of the sender while it stands', async (t) => {
+test.serial('8.3.2.9.1.1 A14: notifications go on the session of the sender while it stands', async (t) => {
   const pf = await deployment(t);
   const {alice} = await leave(pf, ['hello']);
   const bob = await pf.bob();
@@ -129,7 +129,7 @@ test('8.3.2.9.1.1 A14: notifications go on the session of the sender while it st
   t.true(notifications.every(({via}) => via === 'session'));
 });
 
-test('8.3.2.9.1.1 A16: the client ends the delivery at any point, and what it did not answer comes again', async (t) => {
+test.serial('8.3.2.9.1.1 A16: the client ends the delivery at any point, and what it did not answer comes again', async (t) => {
   const pf = await deployment(t);
   const {alice, chat} = await leave(pf, ['one', 'two', 'three']);
   await chat.end();
@@ -151,7 +151,7 @@ test('8.3.2.9.1.1 A16: the client ends the delivery at any point, and what it di
   t.true(account(alice.sent.items, again.messages.items).identical);
 });
 
-test('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until the next registration', async (t) => {
+test.serial('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until the next registration', async (t) => {
   const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
   const carol = await pf.alice({address: carolAddress});
   await carol.register();
@@ -174,7 +174,7 @@ test('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until the next 
   t.pass();
 });
 
-test('8.3.2.9.1.1 A21: the MSRP 200 alone does not release a message whose delivery notification is awaited', async (t) => {
+test.serial('8.3.2.9.1.1 A21: the MSRP 200 alone does not release a message whose delivery notification is awaited', async (t) => {
   const pf = await deployment(t, {config: {cpm: {sentReofferSeconds: 1}}});
   const {chat} = await leave(pf, ['asked', 'and again']);
   await chat.end();
@@ -196,7 +196,7 @@ test('8.3.2.9.1.1 A21: the MSRP 200 alone does not release a message whose deliv
   await pf.pf.log.first(({msg}) => msg === 'a notification releases a deferred message');
 });
 
-test('8.3.2.9.1.1 A21: without a notification asked for, the MSRP 200 releases the message', async (t) => {
+test.serial('8.3.2.9.1.1 A21: without a notification asked for, the MSRP 200 releases the message', async (t) => {
   const pf = await deployment(t);
   const {chat} = await leave(pf, ['hello'], {dispositions: []});
   await chat.end();
@@ -207,7 +207,7 @@ test('8.3.2.9.1.1 A21: without a notification asked for, the MSRP 200 releases t
   t.like(await pf.status(), {ledger: {accepted: 1, pending: 0, delivered: 1}});
 });
 
-test('8.3.2.9.1.1 E8: a message that is repeated with its imdn.Message-ID is delivered once', async (t) => {
+test.serial('8.3.2.9.1.1 E8: a message that is repeated with its imdn.Message-ID is delivered once', async (t) => {
   const pf = await deployment(t);
   const {alice, chat} = await leave(pf, ['hello']);
   const [first] = alice.sent.items;
@@ -222,7 +222,7 @@ test('8.3.2.9.1.1 E8: a message that is repeated with its imdn.Message-ID is del
   t.is(bob.repetitions.items.length, 0);
 });
 
-test('8.3.2.9.1.1 A10: the core shows the PF its own INVITE, and it goes on to the phone unchanged', async (t) => {
+test.serial('8.3.2.9.1.1 A10: the core shows the PF its own INVITE, and it goes on to the phone unchanged', async (t) => {
   const pf = await deployment(t, {core: {handBack: true}});
   const {chat} = await leave(pf, ['hello']);
   await chat.end();

@@ -4,7 +4,7 @@ import {account} from '../../lib/phone/ledger.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {aliceAddress, bobAddress, deployment} from '../support/deployment.ts';
 
-test('8.3.2.1: two phones that are there chat through the PF, and their notifications pass', async (t) => {
+test.serial('8.3.2.1: two phones that are there chat through the PF, and their notifications pass', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -55,7 +55,7 @@ test("8.3.2.1 E7: the CPM headers pass to the device, and nothing of the inviter
   t.notRegex(invite.body.toString(), new RegExp(/a=path:(\S+)/.exec(sent.body.toString())?.[1] ?? 'none'));
 });
 
-test('8.3.2.1 C12: every device rings, the first 200 takes the session, the others are cancelled', async (t) => {
+test.serial('8.3.2.1 C12: every device rings, the first 200 takes the session, the others are cancelled', async (t) => {
   const pf = await deployment(t);
   const [alice, mobile, tablet] = [await pf.alice(), await pf.bob(), await pf.bob()];
   await alice.register();
@@ -79,7 +79,7 @@ test('8.3.2.1 C12: every device rings, the first 200 takes the session, the othe
   t.is(tablet.sessions.items.length, 0);
 });
 
-test('8.3.2.1: a 603 of the device goes back to the inviter, and nothing is kept', async (t) => {
+test.serial('8.3.2.1: a 603 of the device goes back to the inviter, and nothing is kept', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -92,7 +92,7 @@ test('8.3.2.1: a 603 of the device goes back to the inviter, and nothing is kept
 });
 
 for (const status of [480, 408, 503]) {
-  test(`8.3.2.1: a ${status} of the only device makes the PF accept and keep for its user`, async (t) => {
+  test.serial(`8.3.2.1: a ${status} of the only device makes the PF accept and keep for its user`, async (t) => {
     const pf = await deployment(t);
     const [alice, bob] = [await pf.alice(), await pf.bob()];
     await alice.register();
@@ -106,7 +106,7 @@ for (const status of [480, 408, 503]) {
   });
 }
 
-test('8.3.2.1: 486 and 488 mean what the policy table says', async (t) => {
+test.serial('8.3.2.1: 486 and 488 mean what the policy table says', async (t) => {
   const pf = await deployment(t, {config: {cpm: {refusalPolicy: {486: 'refuse', 488: 'defer'}}}});
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -123,7 +123,7 @@ test('8.3.2.1: 486 and 488 mean what the policy table says', async (t) => {
   t.true((await chat.sendText('kept')).accepted);
 });
 
-test('8.3.2.1: a device that never answers is given up, and the PF accepts for its user', async (t) => {
+test.serial('8.3.2.1: a device that never answers is given up, and the PF accepts for its user', async (t) => {
   const pf = await deployment(t, {config: {sip: {inviteSeconds: 1}}});
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -138,7 +138,7 @@ test('8.3.2.1: a device that never answers is given up, and the PF accepts for i
   t.is(await cancelled, 'SIP;cause=408;text="Request Timeout"');
 });
 
-test('8.3.2.1: an inviter who gives up takes the ringing of every device back', async (t) => {
+test.serial('8.3.2.1: an inviter who gives up takes the ringing of every device back', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -159,7 +159,7 @@ test('8.3.2.1: an inviter who gives up takes the ringing of every device back', 
   t.is(await cancelled, 'SIP;cause=200;text="Call completed"');
 });
 
-test('8.3.2.1 T42: what waits goes to the device before what is said live', async (t) => {
+test.serial('8.3.2.1 T42: what waits goes to the device before what is said live', async (t) => {
   const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
   const alice = await pf.alice();
   await alice.register();
@@ -185,7 +185,7 @@ test('8.3.2.1 T42: what waits goes to the device before what is said live', asyn
   t.is(bob.sessions.items.length, 1);
 });
 
-test('8.3.2.1: a held session is spliced when its user is there and more is said', async (t) => {
+test.serial('8.3.2.1: a held session is spliced when its user is there and more is said', async (t) => {
   const pf = await deployment(t);
   const alice = await pf.alice();
   await alice.register();
@@ -202,7 +202,7 @@ test('8.3.2.1: a held session is spliced when its user is there and more is said
   t.is((await alice.messages.first()).text, 'yes');
 });
 
-test('8.3.2.1: a device whose MSRP connection breaks is ended, and the message and all later ones are kept in order', async (t) => {
+test.serial('8.3.2.1: a device whose MSRP connection breaks is ended, and the message and all later ones are kept in order', async (t) => {
   const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
   const alice = await pf.alice();
   await alice.register();
@@ -250,7 +250,7 @@ test("8.2.2.3: the client's BYE ends the session for the inviter, with its Reaso
   t.deepEqual(await chat.ended, {by: 'peer', reason: 'SIP;cause=503;text="Service Unavailable"'});
 });
 
-test('8.3.2.1 E6: a refreshing re-INVITE is answered with the same description, and the chat goes on', async (t) => {
+test.serial('8.3.2.1 E6: a refreshing re-INVITE is answered with the same description, and the chat goes on', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await alice.register();
@@ -265,7 +265,7 @@ test('8.3.2.1 E6: a refreshing re-INVITE is answered with the same description, 
   await bob.messages.atLeast(2);
 });
 
-test('8.3.2.1 E2: isComposing for somebody who is off gets its 200 and is not kept', async (t) => {
+test.serial('8.3.2.1 E2: isComposing for somebody who is off gets its 200 and is not kept', async (t) => {
   const pf = await deployment(t);
   const alice = await pf.alice();
   await alice.register();
