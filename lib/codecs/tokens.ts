@@ -58,7 +58,7 @@ export function formatParams(params: Iterable<readonly [string, string | undefin
 }
 
 /** Whether the text is a token, or a host, which parameters may carry bare as well (RFC 3261 §25.1). */
-export function isToken(text: string): boolean {
+function isToken(text: string): boolean {
   return /^[\w.!%*+`'~:[\]-]+$/.test(text);
 }
 
