@@ -12,6 +12,7 @@ import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {delimiter, join} from 'node:path';
 import {createInterface} from 'node:readline';
+import type {TestFn} from 'ava';
 import {MongoClient} from 'mongodb';
 
 export type MongoKind =
@@ -25,13 +26,18 @@ export const mongoKind: MongoKind = chooseMongo();
 /** For titles: which server it was, or why there is none. */
 export const mongoName = mongoKind.kind === 'none' ? `skipped: ${mongoKind.why}` : `MongoDB, ${mongoKind.kind}`;
 
+/** Tests that need a server: one after the other, as they share it; skipped where there is none. */
+export function testWithMongo(test: TestFn): TestFn {
+  return (mongoKind.kind === 'none' ? test.skip : test.serial) as TestFn;
+}
+
 export interface RunningMongo {
   readonly uri: string;
   /** SIGKILL; only where it is ours. */
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
   start(): Promise<void>;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts a server with an empty folder of its own, or names the one that runs. */
@@ -70,16 +76,6 @@ export async function startMongo(): Promise<RunningMongo> {
       await rm(folder, {recursive: true, force: true});
     },
   };
-}
-
-/** Removes a test's database. */
-export async function dropDatabase(uri: string, database: string): Promise<void> {
-  const client = new MongoClient(uri, {serverSelectionTimeoutMS: 2000});
-  try {
-    await client.db(database).dropDatabase();
-  } finally {
-    await client.close();
-  }
 }
 
 function chooseMongo(): MongoKind {

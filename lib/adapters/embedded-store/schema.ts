@@ -34,7 +34,7 @@ const migrations: readonly (readonly string[])[] = [
     `CREATE INDEX message_queue ON message (served_user, sender, sequence, kind, date_time, received_at, size)
       WHERE state = 'queued'`,
     `CREATE INDEX message_sent ON message (served_user, sent_at) WHERE state = 'sent'`,
-    'CREATE INDEX message_expiry ON message (expires_at, sequence, size) WHERE settled_at IS NULL',
+    'CREATE INDEX message_expiry ON message (expires_at, sequence) WHERE settled_at IS NULL',
     'CREATE INDEX message_settled ON message (settled_at) WHERE settled_at IS NOT NULL',
     'CREATE TABLE body (sequence INTEGER PRIMARY KEY, session TEXT NOT NULL, bytes BLOB NOT NULL)',
     'CREATE TABLE total (what TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID',

@@ -17,6 +17,8 @@ export interface ConnectionOptions {
   readonly serverSelectionMilliseconds: number;
   /** Pause between two probes, ms. */
   readonly probeMilliseconds: number;
+  /** Deadline of `prepare`, ms: an index over many documents takes its time. */
+  readonly prepareMilliseconds: number;
   /** What the database must have before anything is written: schema, indexes. Repeatable. */
   readonly prepare: (database: Db) => Promise<void>;
 }
@@ -31,7 +33,8 @@ export class Connection {
   readonly #listeners = new Set<(available: boolean) => void>();
   #available = false;
   #prepared = false;
-  #why: string | undefined;
+  /** Why it is away; undefined until the first look is over. */
+  #away: CpmError | undefined;
   #probing: Promise<void> | undefined;
   #nextProbe: Timer | undefined;
   #closing: Promise<void> | undefined;
@@ -71,14 +74,14 @@ export class Connection {
     work: (database: Db) => Promise<Result>,
     milliseconds = this.#options.callMilliseconds,
   ): Promise<Result> {
-    if (!this.#available && this.#why === undefined) await this.#probing;
+    if (!this.#available && this.#away === undefined) await this.#within(this.#probing ?? Promise.resolve());
     if (this.#closing !== undefined) throw away('it is closed');
-    if (!this.#available) throw away(this.#why ?? 'it does not answer');
+    if (!this.#available) throw this.#away ?? away('it does not answer');
     try {
       return await this.#within(work(this.#database), milliseconds);
     } catch (error) {
       const failure = failureOf(error);
-      if (failure.code === 'CPM_STORE_AWAY') this.#lost(failure.message);
+      if (failure.code === 'CPM_STORE_AWAY') this.#lost(failure);
       throw failure;
     }
   }
@@ -98,8 +101,8 @@ export class Connection {
     return this.#client.db(this.#options.database);
   }
 
-  #lost(why: string): void {
-    this.#why = why;
+  #lost(failure: CpmError): void {
+    this.#away = failure;
     this.#say(false);
     this.#probe();
   }
@@ -120,11 +123,12 @@ export class Connection {
   async #ask(): Promise<void> {
     try {
       await this.#within(this.#database.command({ping: 1}));
-      if (!this.#prepared) await this.#within(this.#options.prepare(this.#database));
+      if (!this.#prepared) await this.#within(this.#options.prepare(this.#database), this.#options.prepareMilliseconds);
       this.#prepared = true;
       this.#say(true);
     } catch (error) {
-      this.#why = failureOf(error).message;
+      const failure = failureOf(error);
+      this.#away = failure.code === 'CPM_STORE_AWAY' ? failure : away(failure.message, failure);
       this.#say(false);
     }
   }

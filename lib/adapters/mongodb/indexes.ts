@@ -1,5 +1,5 @@
 /** The indexes as data, each with what it is for, and how a database is made ready for them. */
-import type {IndexOptions, Db, IndexSpecification} from 'mongodb';
+import type {Db, IndexDescription} from 'mongodb';
 import {CpmError} from '../../errors.ts';
 import {collections} from './documents.ts';
 import {isDuplicateKey} from './connection.ts';
@@ -7,8 +7,8 @@ import {isDuplicateKey} from './connection.ts';
 export interface Index {
   readonly collection: 'messages' | 'parts' | 'sequences' | 'identities' | 'leases' | 'dialogs';
   readonly name: string;
-  readonly key: Extract<IndexSpecification, Record<string, unknown>> & Readonly<Record<string, 1>>;
-  readonly options?: IndexOptions;
+  readonly key: Record<string, 1>;
+  readonly options?: Omit<IndexDescription, 'key' | 'name'>;
 }
 
 export const indexes: readonly Index[] = [
@@ -56,6 +56,8 @@ export async function prepare(database: Db): Promise<void> {
       500,
       `the database has schema version ${version}, this program knows up to ${schemaVersion}`,
     );
-  for (const {collection, name, key, options} of indexes)
-    await database.collection(collection).createIndex({...key}, {...options, name}, undefined);
+  for (const collection of new Set(indexes.map((index) => index.collection))) {
+    const own = indexes.filter((index) => index.collection === collection);
+    await database.collection(collection).createIndexes(own.map(({key, name, options}) => ({...options, key, name})));
+  }
 }

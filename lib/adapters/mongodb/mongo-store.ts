@@ -35,6 +35,7 @@ export interface MongoStoreOptions {
 export function openMongoStore(options: MongoStoreOptions): Store {
   const {uri, database, clock = systemClock, ids = randomIds} = options;
   const callMilliseconds = options.callMilliseconds ?? 5000;
+  const longMilliseconds = 12 * callMilliseconds;
   const connection = new Connection({
     uri,
     database,
@@ -42,10 +43,10 @@ export function openMongoStore(options: MongoStoreOptions): Store {
     callMilliseconds,
     serverSelectionMilliseconds: options.serverSelectionMilliseconds ?? 2000,
     probeMilliseconds: options.probeMilliseconds ?? 1000,
+    prepareMilliseconds: longMilliseconds,
     prepare,
   });
   const inlineBytes = Math.min(options.inlineBytes ?? 1024 * 1024, 15 * 1024 * 1024);
-  const longMilliseconds = 12 * callMilliseconds;
   return {
     deferredQueue: deferredQueue({
       connection,

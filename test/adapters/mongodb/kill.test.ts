@@ -3,24 +3,28 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import anyTest from 'ava';
+import {MongoClient} from 'mongodb';
 import {openMongoStore} from '../../../lib/adapters/mongodb/mongo-store.ts';
 import {CpmError} from '../../../lib/errors.ts';
 import type {Store} from '../../../lib/ports/store.ts';
 import {checkPending, killRounds, killSeed, killWriters, newAccount} from '../../support/kill-rounds.ts';
 import type {Account} from '../../support/kill-rounds.ts';
-import {dropDatabase, mongoKind, mongoName, startMongo} from '../../support/mongo.ts';
+import {mongoKind, mongoName, startMongo, testWithMongo} from '../../support/mongo.ts';
 import {seededRandom} from '../../support/random.ts';
 import {messageOf, userOf} from '../../support/store-writer.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
 
-const test = mongoKind.kind === 'none' ? (anyTest.skip as typeof anyTest) : anyTest;
-const testOurs = mongoKind.kind === 'none' || mongoKind.kind === 'uri' ? (anyTest.skip as typeof anyTest) : anyTest;
+const test = testWithMongo(anyTest);
+/** Only a server that the test started may be killed. */
+const testOurs = mongoKind.kind === 'uri' ? (anyTest.skip as typeof anyTest) : test;
 
 test(`E1 A0: of a writer killed at any moment nothing acknowledged is lost, doubled or out of order (${mongoName})`, async (t) => {
   const mongo = await startMongo();
   const database = `cpm_${randomBytes(6).toString('hex')}`;
   t.teardown(async () => {
-    await dropDatabase(mongo.uri, database);
+    const client = new MongoClient(mongo.uri);
+    await client.db(database).dropDatabase();
+    await client.close();
     await mongo.stop();
   });
   const folder = await temporaryFolder(t);

@@ -1,0 +1,60 @@
+import {join} from 'node:path';
+import test from 'ava';
+import Libsql from 'libsql';
+import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
+import * as queries from '../../../lib/adapters/embedded-store/queries.ts';
+import {newMessage} from '../../support/deferred-messages.ts';
+import {temporaryFolder} from '../../support/temporary-folder.ts';
+
+const {sender: alice} = newMessage();
+const count = 100_000;
+
+/** Each statement, and the index that serves it. */
+const plans: Readonly<Record<keyof typeof queries, string>> = {
+  senders: 'USING COVERING INDEX message_queue (served_user=?)',
+  next: 'USING COVERING INDEX message_queue (served_user=? AND sender=? AND sequence>?)',
+  nextUser: 'USING COVERING INDEX message_queue (served_user>?)',
+  expired: 'USING INDEX message_expiry (expires_at<?)',
+  find: 'USING INDEX message_identity (served_user=? AND imdn_message_id=?)',
+  sameIdentity: 'USING COVERING INDEX message_identity (served_user=? AND imdn_message_id=? AND sender=? AND kind=?)',
+  requeueSent: 'USING INDEX message_sent (served_user=? AND sent_at<?)',
+  forgetSettled: 'USING INDEX message_settled (settled_at>? AND settled_at<?)',
+};
+
+test('8.3.2.9.1.1 A0 T64: with 100,000 pending messages every statement of the queue goes by its index and sorts nothing', async (t) => {
+  t.timeout(300_000);
+  const path = join(await temporaryFolder(t), 'store.db');
+  const store = await openEmbeddedStore({path, callMilliseconds: 60_000});
+  for (let first = 0; first < count; first += 2000)
+    await store.deferredQueue.enqueue(
+      Array.from({length: 2000}, (_, index) =>
+        newMessage({
+          servedUser: `tel:+49${String((first + index) % 100).padStart(3, '0')}`,
+          imdnMessageId: `Msg${first + index}`,
+          bytes: Buffer.from(`Message ${first + index}`),
+          expiresAt: 2_000_000_000_000 + first + index,
+        }),
+      ),
+    );
+
+  const {deferredQueue} = store;
+  const user = 'tel:+49042';
+  t.is((await deferredQueue.usersPending(undefined, 1000)).length, 100);
+  t.is((await deferredQueue.senders(user))[0]?.chats, count / 100);
+  const window = await deferredQueue.next(user, alice, {afterSequence: 50_000, limit: 10, maxBytes: 1_000_000});
+  t.deepEqual(window.map(({imdnMessageId}) => imdnMessageId).slice(0, 2), ['Msg50042', 'Msg50142']);
+  t.is((await deferredQueue.find(user, 'Msg99942')).length, 1);
+  t.is((await deferredQueue.expired(2_000_000_000_009, 100)).length, 10);
+  t.is((await deferredQueue.ledger()).pending, count);
+  await store.close();
+
+  const file = new Libsql(path);
+  t.teardown(() => file.close());
+  for (const [name, index] of Object.entries(plans)) {
+    const sql = queries[name as keyof typeof queries];
+    const parameters = Array.from({length: sql.split('?').length - 1}, () => 1);
+    const steps = file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(parameters) as {detail: string}[];
+    const detail = steps.map((step) => step.detail).join('; ');
+    t.is(detail, `SEARCH message ${index}`, name);
+  }
+});
