@@ -22,66 +22,75 @@ function t_accepted(accepted: boolean): void {
 const invitesTo = (requests: readonly SipRequest[]): readonly SipRequest[] =>
   requests.filter(({method}) => method === 'INVITE');
 
-test.serial('8.3.2.9.1.1 A1–A9: the delivery INVITE names the original session, the sender, his device, and the PF', async (t) => {
-  const pf = await deployment(t);
-  const {alice, chat} = await leave(pf, ['hello']);
-  await chat.end();
-  const bob = await pf.bob();
-  await bob.register();
-  await bob.messages.first();
-  const [invite] = invitesTo(bob.requests.items);
-  if (invite === undefined) return t.fail('no INVITE came');
-  t.is(headerOf(invite, 'Conversation-ID'), 'Conv-1');
-  t.is(headerOf(invite, 'Contribution-ID'), 'Contr-1');
-  t.is(headerOf(invite, 'P-Asserted-Identity'), '<sip:rcse-standfw@home.example>');
-  t.is(headerOf(invite, 'P-Asserted-Service'), 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session');
-  t.is(headerOf(invite, 'Referred-By'), `<${aliceAddress}>`);
-  t.true(headersOf(invite, 'Accept-Contact').join(', ').includes(icsi));
-  const contact = headerOf(invite, 'Contact') ?? '';
-  t.true(contact.includes(icsi.slice(2)), contact);
-  t.true(contact.includes(`+sip.instance="${alice.instance ?? ''}"`), contact);
-  t.false(contact.includes('+15550101'), contact);
-  const sdp = invite.body.toString();
-  t.regex(sdp, /^a=sendrecv\r$/m);
-  t.regex(sdp, /^a=setup:actpass\r$/m);
-  t.regex(sdp, /^a=accept-types:message\/cpim application\/im-iscomposing\+xml\r$/m);
-});
+test.serial(
+  '8.3.2.9.1.1 A1–A9: the delivery INVITE names the original session, the sender, his device, and the PF',
+  async (t) => {
+    const pf = await deployment(t);
+    const {alice, chat} = await leave(pf, ['hello']);
+    await chat.end();
+    const bob = await pf.bob();
+    await bob.register();
+    await bob.messages.first();
+    const [invite] = invitesTo(bob.requests.items);
+    if (invite === undefined) return t.fail('no INVITE came');
+    t.is(headerOf(invite, 'Conversation-ID'), 'Conv-1');
+    t.is(headerOf(invite, 'Contribution-ID'), 'Contr-1');
+    t.is(headerOf(invite, 'P-Asserted-Identity'), '<sip:rcse-standfw@home.example>');
+    t.is(headerOf(invite, 'P-Asserted-Service'), 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session');
+    t.is(headerOf(invite, 'Referred-By'), `<${aliceAddress}>`);
+    t.true(headersOf(invite, 'Accept-Contact').join(', ').includes(icsi));
+    const contact = headerOf(invite, 'Contact') ?? '';
+    t.true(contact.includes(icsi.slice(2)), contact);
+    t.true(contact.includes(`+sip.instance="${alice.instance ?? ''}"`), contact);
+    t.false(contact.includes('+15550101'), contact);
+    const sdp = invite.body.toString();
+    t.regex(sdp, /^a=sendrecv\r$/m);
+    t.regex(sdp, /^a=setup:actpass\r$/m);
+    t.regex(sdp, /^a=accept-types:message\/cpim application\/im-iscomposing\+xml\r$/m);
+  },
+);
 
-test.serial('8.3.2.9.1.1 A3: a device is addressed by its GRUU, else by its instance, else by the identity alone without forking', async (t) => {
-  const pf = await deployment(t, {core: {thirdPartyBody: 'request'}});
-  const {chat} = await leave(pf, ['hello']);
-  await chat.end();
-  const bob = await pf.bob();
-  await bob.register();
-  await bob.messages.first();
-  const sent = pf.core.passed.items
-    .map(({request}) => request)
-    .find(
-      (request) => request.method === 'INVITE' && headerOf(request, 'P-Asserted-Identity')?.includes('rcse-standfw'),
+test.serial(
+  '8.3.2.9.1.1 A3: a device is addressed by its GRUU, else by its instance, else by the identity alone without forking',
+  async (t) => {
+    const pf = await deployment(t, {core: {thirdPartyBody: 'request'}});
+    const {chat} = await leave(pf, ['hello']);
+    await chat.end();
+    const bob = await pf.bob();
+    await bob.register();
+    await bob.messages.first();
+    const sent = pf.core.passed.items
+      .map(({request}) => request)
+      .find(
+        (request) => request.method === 'INVITE' && headerOf(request, 'P-Asserted-Identity')?.includes('rcse-standfw'),
+      );
+    t.true(
+      headersOf(sent as SipRequest, 'Accept-Contact')
+        .join(', ')
+        .includes(`*;+sip.instance="${bob.instance ?? ''}";require;explicit`),
     );
-  t.true(
-    headersOf(sent as SipRequest, 'Accept-Contact')
-      .join(', ')
-      .includes(`*;+sip.instance="${bob.instance ?? ''}";require;explicit`),
-  );
-});
+  },
+);
 
-test.serial('8.3.2.9.1.1 A13 A15 E1: messages come in order and octet for octet, and BYE follows the 200 to the last one', async (t) => {
-  const pf = await deployment(t);
-  const large = 'x'.repeat(200_000);
-  const {alice, chat} = await leave(pf, ['one', 'grüß dich – 你好 👋', large, 'four']);
-  await chat.end();
-  const bob = await pf.bob();
-  await bob.register();
-  await bob.messages.atLeast(4);
-  const [session] = bob.sessions.items;
-  const ended = await session?.ended;
-  t.is(ended?.by, 'peer');
-  t.is(ended?.reason, 'SIP;cause=200;text="Call completed"');
-  const books = account(alice.sent.items, bob.messages.items);
-  t.like(books, {sent: 4, accepted: 4, delivered: 4, identical: true, inOrder: true});
-  t.is(bob.sessions.items.length, 1);
-});
+test.serial(
+  '8.3.2.9.1.1 A13 A15 E1: messages come in order and octet for octet, and BYE follows the 200 to the last one',
+  async (t) => {
+    const pf = await deployment(t);
+    const large = 'x'.repeat(200_000);
+    const {alice, chat} = await leave(pf, ['one', 'grüß dich – 你好 👋', large, 'four']);
+    await chat.end();
+    const bob = await pf.bob();
+    await bob.register();
+    await bob.messages.atLeast(4);
+    const [session] = bob.sessions.items;
+    const ended = await session?.ended;
+    t.is(ended?.by, 'peer');
+    t.is(ended?.reason, 'SIP;cause=200;text="Call completed"');
+    const books = account(alice.sent.items, bob.messages.items);
+    t.like(books, {sent: 4, accepted: 4, delivered: 4, identical: true, inOrder: true});
+    t.is(bob.sessions.items.length, 1);
+  },
+);
 
 test.serial('8.3.2.9.1.1 A0: one session for each sender, one after another, the oldest message first', async (t) => {
   const pf = await deployment(t);
@@ -105,19 +114,22 @@ test.serial('8.3.2.9.1.1 A0: one session for each sender, one after another, the
   );
 });
 
-test.serial('8.3.2.9.1.1 A14 A20: notifications reach the sender by SIP MESSAGE when his session is over, at the device that sent', async (t) => {
-  const pf = await deployment(t);
-  const {alice, chat} = await leave(pf, ['hello']);
-  await chat.end();
-  const bob = await pf.bob();
-  await bob.register();
-  const notifications = await alice.notifications.atLeast(2);
-  t.deepEqual(notifications.map(({status}) => status).sort(), ['delivered', 'displayed']);
-  t.true(notifications.every(({via}) => via === 'message'));
-  const message = alice.requests.items.find(({method}) => method === 'MESSAGE');
-  t.is(headerOf(message as SipRequest, 'Conversation-ID'), 'Conv-1');
-  t.is(headerOf(message as SipRequest, 'Contribution-ID'), 'Contr-1');
-});
+test.serial(
+  '8.3.2.9.1.1 A14 A20: notifications reach the sender by SIP MESSAGE when his session is over, at the device that sent',
+  async (t) => {
+    const pf = await deployment(t);
+    const {alice, chat} = await leave(pf, ['hello']);
+    await chat.end();
+    const bob = await pf.bob();
+    await bob.register();
+    const notifications = await alice.notifications.atLeast(2);
+    t.deepEqual(notifications.map(({status}) => status).sort(), ['delivered', 'displayed']);
+    t.true(notifications.every(({via}) => via === 'message'));
+    const message = alice.requests.items.find(({method}) => method === 'MESSAGE');
+    t.is(headerOf(message as SipRequest, 'Conversation-ID'), 'Conv-1');
+    t.is(headerOf(message as SipRequest, 'Contribution-ID'), 'Contr-1');
+  },
+);
 
 test.serial('8.3.2.9.1.1 A14: notifications go on the session of the sender while it stands', async (t) => {
   const pf = await deployment(t);
@@ -129,27 +141,30 @@ test.serial('8.3.2.9.1.1 A14: notifications go on the session of the sender whil
   t.true(notifications.every(({via}) => via === 'session'));
 });
 
-test.serial('8.3.2.9.1.1 A16: the client ends the delivery at any point, and what it did not answer comes again', async (t) => {
-  const pf = await deployment(t);
-  const {alice, chat} = await leave(pf, ['one', 'two', 'three']);
-  await chat.end();
-  let taken = 0;
-  const bob = await pf.bob({
-    behaviour: {answer: () => (++taken > 1 ? 'silent' : 200)},
-    notifications: 'none',
-  });
-  await bob.register();
-  await bob.messages.first();
-  const [session] = bob.sessions.items;
-  t.is(await session?.end('SIP;cause=200;text="Call completed"'), 200);
-  await bob.close();
-  const again = await pf.bob();
-  await again.register();
-  const came = await again.messages.atLeast(2);
-  const texts = came.map(({text}) => text).filter((text) => text !== 'one');
-  t.deepEqual(texts, ['two', 'three']);
-  t.true(account(alice.sent.items, again.messages.items).identical);
-});
+test.serial(
+  '8.3.2.9.1.1 A16: the client ends the delivery at any point, and what it did not answer comes again',
+  async (t) => {
+    const pf = await deployment(t);
+    const {alice, chat} = await leave(pf, ['one', 'two', 'three']);
+    await chat.end();
+    let taken = 0;
+    const bob = await pf.bob({
+      behaviour: {answer: () => (++taken > 1 ? 'silent' : 200)},
+      notifications: 'none',
+    });
+    await bob.register();
+    await bob.messages.first();
+    const [session] = bob.sessions.items;
+    t.is(await session?.end('SIP;cause=200;text="Call completed"'), 200);
+    await bob.close();
+    const again = await pf.bob();
+    await again.register();
+    const came = await again.messages.atLeast(2);
+    const texts = came.map(({text}) => text).filter((text) => text !== 'one');
+    t.deepEqual(texts, ['two', 'three']);
+    t.true(account(alice.sent.items, again.messages.items).identical);
+  },
+);
 
 test.serial('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until the next registration', async (t) => {
   const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
@@ -174,27 +189,30 @@ test.serial('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until th
   t.pass();
 });
 
-test.serial('8.3.2.9.1.1 A21: the MSRP 200 alone does not release a message whose delivery notification is awaited', async (t) => {
-  const pf = await deployment(t, {config: {cpm: {sentReofferSeconds: 1}}});
-  const {chat} = await leave(pf, ['asked', 'and again']);
-  await chat.end();
-  const bob = await pf.bob({notifications: 'none'});
-  await bob.register();
-  await bob.messages.atLeast(2);
-  await bob.sessions.items[0]?.ended;
-  t.like(await pf.status(), {ledger: {accepted: 2, pending: 2, delivered: 0}});
-  await bob.close();
-  // The time for which a word is awaited passes; it is a second here.
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  const again = await pf.bob();
-  await again.register();
-  const came = await again.messages.atLeast(2);
-  t.deepEqual(
-    came.map(({text}) => text),
-    ['asked', 'and again'],
-  );
-  await pf.pf.log.first(({msg}) => msg === 'a notification releases a deferred message');
-});
+test.serial(
+  '8.3.2.9.1.1 A21: the MSRP 200 alone does not release a message whose delivery notification is awaited',
+  async (t) => {
+    const pf = await deployment(t, {config: {cpm: {sentReofferSeconds: 1}}});
+    const {chat} = await leave(pf, ['asked', 'and again']);
+    await chat.end();
+    const bob = await pf.bob({notifications: 'none'});
+    await bob.register();
+    await bob.messages.atLeast(2);
+    await bob.sessions.items[0]?.ended;
+    t.like(await pf.status(), {ledger: {accepted: 2, pending: 2, delivered: 0}});
+    await bob.close();
+    // The time for which a word is awaited passes; it is a second here.
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const again = await pf.bob();
+    await again.register();
+    const came = await again.messages.atLeast(2);
+    t.deepEqual(
+      came.map(({text}) => text),
+      ['asked', 'and again'],
+    );
+    await pf.pf.log.first(({msg}) => msg === 'a notification releases a deferred message');
+  },
+);
 
 test.serial('8.3.2.9.1.1 A21: without a notification asked for, the MSRP 200 releases the message', async (t) => {
   const pf = await deployment(t);
@@ -222,14 +240,17 @@ test.serial('8.3.2.9.1.1 E8: a message that is repeated with its imdn.Message-ID
   t.is(bob.repetitions.items.length, 0);
 });
 
-test.serial('8.3.2.9.1.1 A10: the core shows the PF its own INVITE, and it goes on to the phone unchanged', async (t) => {
-  const pf = await deployment(t, {core: {handBack: true}});
-  const {chat} = await leave(pf, ['hello']);
-  await chat.end();
-  const bob = await pf.bob();
-  await bob.register();
-  await bob.messages.first();
-  const own = pf.core.passed.items.filter(({request}) => headerOf(request, 'Referred-By') !== undefined);
-  t.true(own.some(({to}) => to === 'pf'));
-  t.is(bob.sessions.items.length, 1);
-});
+test.serial(
+  '8.3.2.9.1.1 A10: the core shows the PF its own INVITE, and it goes on to the phone unchanged',
+  async (t) => {
+    const pf = await deployment(t, {core: {handBack: true}});
+    const {chat} = await leave(pf, ['hello']);
+    await chat.end();
+    const bob = await pf.bob();
+    await bob.register();
+    await bob.messages.first();
+    const own = pf.core.passed.items.filter(({request}) => headerOf(request, 'Referred-By') !== undefined);
+    t.true(own.some(({to}) => to === 'pf'));
+    t.is(bob.sessions.items.length, 1);
+  },
+);

@@ -7,8 +7,8 @@ import {aliceAddress, bobAddress, deployment} from '../support/deployment.ts';
 test.serial('8.3.2.1: two phones that are there chat through the PF, and their notifications pass', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   const chat = await alice.startChat(bobAddress);
   await chat.sendText('hello');
   await chat.sendText('y'.repeat(150_000));
@@ -32,8 +32,8 @@ test.serial('8.3.2.1: two phones that are there chat through the PF, and their n
 test("8.3.2.1 E7: the CPM headers pass to the device, and nothing of the inviter's dialog does", async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   await alice.startChat(bobAddress, {
     conversationId: 'Conv-A',
     contributionId: 'Contr-A',
@@ -58,9 +58,9 @@ test("8.3.2.1 E7: the CPM headers pass to the device, and nothing of the inviter
 test.serial('8.3.2.1 C12: every device rings, the first 200 takes the session, the others are cancelled', async (t) => {
   const pf = await deployment(t);
   const [alice, mobile, tablet] = [await pf.alice(), await pf.bob(), await pf.bob()];
-  await alice.register();
-  await mobile.register();
-  await tablet.register();
+  await pf.register(alice);
+  await pf.register(mobile);
+  await pf.register(tablet);
   let cancelled: Promise<string | undefined> | undefined;
   const rang = new Promise<void>((resolve) => {
     tablet.onInvitation = (invitation) => {
@@ -82,8 +82,8 @@ test.serial('8.3.2.1 C12: every device rings, the first 200 takes the session, t
 test.serial('8.3.2.1: a 603 of the device goes back to the inviter, and nothing is kept', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   bob.onInvitation = (invitation) => {
     invitation.refuse(603);
   };
@@ -95,8 +95,8 @@ for (const status of [480, 408, 503]) {
   test.serial(`8.3.2.1: a ${status} of the only device makes the PF accept and keep for its user`, async (t) => {
     const pf = await deployment(t);
     const [alice, bob] = [await pf.alice(), await pf.bob()];
-    await alice.register();
-    await bob.register();
+    await pf.register(alice);
+    await pf.register(bob);
     bob.onInvitation = (invitation) => {
       invitation.refuse(status);
     };
@@ -109,8 +109,8 @@ for (const status of [480, 408, 503]) {
 test.serial('8.3.2.1: 486 and 488 mean what the policy table says', async (t) => {
   const pf = await deployment(t, {config: {cpm: {refusalPolicy: {486: 'refuse', 488: 'defer'}}}});
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   bob.onInvitation = (invitation) => {
     invitation.refuse(486);
   };
@@ -126,8 +126,8 @@ test.serial('8.3.2.1: 486 and 488 mean what the policy table says', async (t) =>
 test.serial('8.3.2.1: a device that never answers is given up, and the PF accepts for its user', async (t) => {
   const pf = await deployment(t, {config: {sip: {inviteSeconds: 1}}});
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   let cancelled: Promise<string | undefined> | undefined;
   bob.onInvitation = (invitation) => {
     cancelled = invitation.cancelled;
@@ -141,8 +141,8 @@ test.serial('8.3.2.1: a device that never answers is given up, and the PF accept
 test.serial('8.3.2.1: an inviter who gives up takes the ringing of every device back', async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   let cancelled: Promise<string | undefined> | undefined;
   const rang = new Promise<void>((resolve) => {
     bob.onInvitation = (invitation) => {
@@ -162,7 +162,7 @@ test.serial('8.3.2.1: an inviter who gives up takes the ringing of every device 
 test.serial('8.3.2.1 T42: what waits goes to the device before what is said live', async (t) => {
   const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
   const alice = await pf.alice();
-  await alice.register();
+  await pf.register(alice);
   const early = await alice.startChat(bobAddress);
   for (const text of ['one', 'two', 'three']) await early.sendText(text);
   await early.end();
@@ -173,7 +173,7 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
     if (refused++ === 0) invitation.refuse(480);
     else void invitation.accept();
   };
-  await bob.register();
+  await pf.register(bob);
   await pf.pf.log.first(({msg}) => msg === 'a delivery run has ended');
   const chat = await alice.startChat(bobAddress);
   await Promise.all(['four', 'five', 'six'].map(async (text) => chat.sendText(text)));
@@ -188,11 +188,11 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
 test.serial('8.3.2.1: a held session is spliced when its user is there and more is said', async (t) => {
   const pf = await deployment(t);
   const alice = await pf.alice();
-  await alice.register();
+  await pf.register(alice);
   const chat = await alice.startChat(bobAddress);
   await chat.sendText('while you were away');
   const bob = await pf.bob();
-  await bob.register();
+  await pf.register(bob);
   await bob.messages.first();
   await bob.sessions.items[0]?.ended;
   await chat.sendText('are you there?');
@@ -202,35 +202,38 @@ test.serial('8.3.2.1: a held session is spliced when its user is there and more 
   t.is((await alice.messages.first()).text, 'yes');
 });
 
-test.serial('8.3.2.1: a device whose MSRP connection breaks is ended, and the message and all later ones are kept in order', async (t) => {
-  const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
-  const alice = await pf.alice();
-  await alice.register();
-  const bob = await pf.bob({faults: {dropAfterBytes: 60_000}, notifications: 'none'});
-  await bob.register();
-  const chat = await alice.startChat(bobAddress);
-  t.true((await chat.sendText('before')).accepted);
-  const [large, later] = await Promise.all([chat.sendText('z'.repeat(200_000)), chat.sendText('after')]);
-  t.true(large.accepted);
-  t.true(later.accepted);
-  const [session] = bob.sessions.items;
-  t.is((await session?.ended)?.reason, 'SIP;cause=503;text="Service Unavailable"');
-  await bob.close();
-  const again = await pf.bob();
-  await again.register();
-  const came = await again.messages.atLeast(2);
-  t.deepEqual(
-    came.map(({text}) => text.length),
-    [200_000, 5],
-  );
-  t.true(account(alice.sent.items, again.messages.items).identical);
-});
+test.serial(
+  '8.3.2.1: a device whose MSRP connection breaks is ended, and the message and all later ones are kept in order',
+  async (t) => {
+    const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
+    const alice = await pf.alice();
+    await pf.register(alice);
+    const bob = await pf.bob({faults: {dropAfterBytes: 60_000}, notifications: 'none'});
+    await pf.register(bob);
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('before')).accepted);
+    const [large, later] = await Promise.all([chat.sendText('z'.repeat(200_000)), chat.sendText('after')]);
+    t.true(large.accepted);
+    t.true(later.accepted);
+    const [session] = bob.sessions.items;
+    t.is((await session?.ended)?.reason, 'SIP;cause=503;text="Service Unavailable"');
+    await bob.close();
+    const again = await pf.bob();
+    await pf.register(again);
+    const came = await again.messages.atLeast(2);
+    t.deepEqual(
+      came.map(({text}) => text.length),
+      [200_000, 5],
+    );
+    t.true(account(alice.sent.items, again.messages.items).identical);
+  },
+);
 
 test("8.3.2.3 B1–B3 B8 B10: the network's BYE reaches the device with its Reason, and is answered after the device", async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   const chat = await alice.startChat(bobAddress);
   await chat.sendText('hello');
   const {session} = await bob.messages.first();
@@ -241,8 +244,8 @@ test("8.3.2.3 B1–B3 B8 B10: the network's BYE reaches the device with its Reas
 test("8.2.2.3: the client's BYE ends the session for the inviter, with its Reason", async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
+  await pf.register(alice);
+  await pf.register(bob);
   const chat = await alice.startChat(bobAddress);
   await chat.sendText('hello');
   const {session} = await bob.messages.first();
@@ -250,25 +253,28 @@ test("8.2.2.3: the client's BYE ends the session for the inviter, with its Reaso
   t.deepEqual(await chat.ended, {by: 'peer', reason: 'SIP;cause=503;text="Service Unavailable"'});
 });
 
-test.serial('8.3.2.1 E6: a refreshing re-INVITE is answered with the same description, and the chat goes on', async (t) => {
-  const pf = await deployment(t);
-  const [alice, bob] = [await pf.alice(), await pf.bob()];
-  await alice.register();
-  await bob.register();
-  const chat = await alice.startChat(bobAddress);
-  await chat.sendText('before');
-  const answer = chat.call.response.body.toString();
-  const refreshed = await chat.call.reinvite(chat.call.invite.body.toString());
-  t.is(refreshed.status, 200);
-  t.is(refreshed.body.toString(), answer);
-  t.true((await chat.sendText('after')).accepted);
-  await bob.messages.atLeast(2);
-});
+test.serial(
+  '8.3.2.1 E6: a refreshing re-INVITE is answered with the same description, and the chat goes on',
+  async (t) => {
+    const pf = await deployment(t);
+    const [alice, bob] = [await pf.alice(), await pf.bob()];
+    await pf.register(alice);
+    await pf.register(bob);
+    const chat = await alice.startChat(bobAddress);
+    await chat.sendText('before');
+    const answer = chat.call.response.body.toString();
+    const refreshed = await chat.call.reinvite(chat.call.invite.body.toString());
+    t.is(refreshed.status, 200);
+    t.is(refreshed.body.toString(), answer);
+    t.true((await chat.sendText('after')).accepted);
+    await bob.messages.atLeast(2);
+  },
+);
 
 test.serial('8.3.2.1 E2: isComposing for somebody who is off gets its 200 and is not kept', async (t) => {
   const pf = await deployment(t);
   const alice = await pf.alice();
-  await alice.register();
+  await pf.register(alice);
   const chat = await alice.startChat(bobAddress);
   const composing = Buffer.from(
     '<?xml version="1.0"?><isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing"><state>active</state></isComposing>',

@@ -47,6 +47,8 @@ export interface Deployment {
   stop(): Promise<number | string>;
   alice(options?: Partial<PhoneOptions>): Promise<Phone>;
   bob(options?: Partial<PhoneOptions>): Promise<Phone>;
+  /** Registers the phone, and waits until the PF has answered the core's word about it. */
+  register(phone: Phone): Promise<void>;
   status(): Promise<Record<string, unknown>>;
   /** Processes of the PF's own, by name: `sip-server`, `relay`. */
   pidOf(name: string): Promise<number>;
@@ -102,6 +104,11 @@ export async function deployment(t: ExecutionContext, options: DeploymentOptions
     },
     alice: async (more) => phone(aliceAddress, more),
     bob: async (more) => phone(bobAddress, more),
+    async register(phone) {
+      const before = core.told.items.length;
+      await phone.register();
+      await core.told.atLeast(before + 1);
+    },
     async status() {
       const {url} = JSON.parse(await readFile(path.join(folder, 'run', 'admin.json'), 'utf8')) as {url: string};
       const response = await fetch(new URL('/status', url));

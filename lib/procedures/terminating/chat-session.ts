@@ -44,6 +44,7 @@ export class ChatSession {
   #fork: Fork | undefined;
   #pairing: Pairing | undefined;
   #storing: Promise<unknown> = Promise.resolve();
+  #ringing = false;
 
   constructor(context: Context, invitation: Invitation, leg: Leg) {
     this.#context = context;
@@ -271,35 +272,48 @@ export class ChatSession {
 
   /** Something waits for a user who may be there by now: ring him in this session's name. */
   async #stored(): Promise<void> {
-    const {users, deliveries, log} = this.#context;
+    const {deliveries, log} = this.#context;
     if (this.#state === 'ended') deliveries.trigger(this.servedUser, 'message');
-    if (this.#state !== 'holding') return;
-    if (!this.joinable || deliveries.busy(this.servedUser)) {
+    if (this.#state !== 'holding' || this.#ringing) return;
+    this.#ringing = true;
+    try {
+      // A delivery that runs may take the message along.
+      await deliveries.idle(this.servedUser);
+      if (await this.#isWaiting()) await this.#ring();
+    } catch (error) {
+      log.warn({...this.label, error, clause: 'CPM-CF 8.3.2.1'}, 'the user could not be rung; his messages wait');
       deliveries.later(this.servedUser);
-      return;
+    } finally {
+      this.#ringing = false;
     }
+  }
 
-    this.#state = 'joining';
+  async #isWaiting(): Promise<boolean> {
+    const senders = await this.#context.store.deferredQueue.senders(this.servedUser);
+    return senders.some(({sender}) => sender === this.sender);
+  }
+
+  async #ring(): Promise<void> {
+    const {users, deliveries} = this.#context;
     const devices = await users.devices(this.servedUser);
-    const outcome = devices.length === 0 ? undefined : await this.search(devices);
-    if (this.state === 'ended') {
-      if (outcome?.kind === 'answered') {
-        await outcome.dialog.bye({Reason: serviceUnavailable});
-        await outcome.leg.release();
-      }
-
+    if (!this.joinable || devices.length === 0) {
+      if (devices.length > 0) deliveries.later(this.servedUser);
       return;
     }
 
-    if (outcome?.kind === 'answered') {
+    const outcome = await this.search(devices);
+    if (outcome.kind === 'answered' && this.state === 'holding') {
       await this.join(outcome);
       return;
     }
 
-    this.#state = 'holding';
+    if (outcome.kind === 'answered') {
+      await outcome.dialog.bye({Reason: serviceUnavailable});
+      await outcome.leg.release();
+    }
+
     this.joinable = false;
-    if (devices.length > 0) deliveries.later(this.servedUser);
-    log.debug({...this.label, clause: 'CPM-CF 8.3.2.1'}, 'nobody took the session; its messages wait');
+    deliveries.later(this.servedUser);
   }
 
   /** A relayed notification may speak of a message that was deferred earlier. */

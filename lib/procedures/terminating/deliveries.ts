@@ -27,6 +27,8 @@ export interface Deliveries {
   ): Promise<T | undefined>;
   /** Lets the next attempt come after the pause that the policy sets, unless one is due already. */
   later(servedUser: string): void;
+  /** Resolves when nothing runs for this user here. */
+  idle(servedUser: string): Promise<void>;
   /** Whether something runs for this user here. */
   busy(servedUser: string): boolean;
   /** Lets running work end, starts nothing new; resolves when all is quiet. */
@@ -225,6 +227,9 @@ export function createDeliveries(
       const agenda = agendaOf(servedUser);
       if (agenda.running !== undefined) agenda.again = true;
       else if (agenda.retry === undefined) retryLater(servedUser, agenda);
+    },
+    async idle(servedUser) {
+      for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) await chain;
     },
     busy: (servedUser) => chains.has(servedUser),
     async drain() {
