@@ -95,7 +95,7 @@ export function createFunction(parts: Parts): CpmFunction {
           sweep.stop();
           const late = new Promise<void>((resolve) => clock.after(parts.drainMilliseconds, resolve));
           await Promise.race([context.deliveries.drain().then(async () => byeToAll(context)), late]);
-          sip.close();
+          await sip.close();
           await media.close();
           await parts.own?.stop();
           await store.close();

@@ -19,6 +19,8 @@ export interface RawMessage {
 export interface RawSip {
   /** `127.0.0.1:port`, where it is reached. */
   readonly address: string;
+  /** To-tag of its answers. */
+  readonly tag: string;
   readonly received: readonly RawMessage[];
   /** Sends a message as written in the test: line ends become CRLF, a missing Content-Length is counted. */
   send(message: string, body?: string | Uint8Array): void;
@@ -54,6 +56,7 @@ export async function rawSip({server, transport = 'udp', tag = 'raw'}: RawSipOpt
 
   const peer: RawSip = {
     address: `127.0.0.1:${wire.port}`,
+    tag,
     received,
     send(message, body = '') {
       const bytes = Buffer.from(body);

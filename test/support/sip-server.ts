@@ -56,22 +56,39 @@ async function turn(): Promise<() => Promise<void>> {
   }
 }
 
-async function embedded(): Promise<SipServerForTest> {
+/** An embedded server of this test file's own, UDP and TCP on one port. */
+async function embedded(attempts = 5): Promise<SipServerForTest> {
   const main = fileURLToPath(new URL('../../lib/embedded-drachtio/main.js', import.meta.url));
-  const options = {adminPort: 0, secret: DRACHTIO_SECRET, contacts: ['sip:127.0.0.1:0;transport=udp,tcp']};
-  const child = spawn(process.execPath, [main, JSON.stringify(options)], {stdio: ['ignore', 'pipe', 'inherit']});
+  const port = await freePort();
+  const contacts = [`udp:127.0.0.1:${port}`, `tcp:127.0.0.1:${port}`];
+  const options = JSON.stringify({adminPort: 0, secret: DRACHTIO_SECRET, contacts});
+  const child = spawn(process.execPath, [main, options], {stdio: ['ignore', 'pipe', 'ignore']});
   const exited = once(child, 'exit');
   const [line] = (await Promise.race([once(createInterface(child.stdout), 'line'), exited])) as [unknown];
-  if (typeof line !== 'string') throw new Error('the embedded SIP server did not start');
-  const {adminPort, contacts} = JSON.parse(line) as {adminPort: number; contacts: readonly string[]};
-  const sip = contacts[0]?.replace(/^.*\//, '') ?? '';
+  if (typeof line !== 'string') {
+    // Somebody else may have taken the port meanwhile.
+    if (attempts > 1) return embedded(attempts - 1);
+    throw new Error('the embedded SIP server did not start');
+  }
+
+  const {adminPort} = JSON.parse(line) as {adminPort: number};
   return {
     real: false,
     admin: {host: '127.0.0.1', port: adminPort, secret: DRACHTIO_SECRET},
-    sip,
+    sip: `127.0.0.1:${port}`,
     async stop() {
       child.kill();
       await exited;
     },
   };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  const closed = once(probe, 'close');
+  probe.close();
+  await closed;
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -8,6 +8,8 @@ import {guardWire, type Wire} from './wire.ts';
 /** drachtio-srf begins with 255 ms and multiplies by 1.7; a server that comes back is met within this time. */
 const longestReconnectPause = 5000;
 
+const closeMilliseconds = 1000;
+
 /** Where a drachtio server listens for applications. */
 export interface DrachtioAddress {
   readonly host: string;
@@ -30,8 +32,8 @@ export interface SipServer {
   whenConnected(run: () => void): void;
   /** Registers what to do if the connection goes; the function returned takes it back. */
   ifLost(lost: () => void): () => void;
-  /** Closes a connection that the adapter made; leaves an application's own alone. */
-  close(): void;
+  /** Closes a connection that the adapter made; leaves an application's own alone. The server has forgotten us when it resolves. */
+  close(): Promise<void>;
 }
 
 interface Surroundings {
@@ -138,17 +140,31 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
       pending.add(lost);
       return () => pending.delete(lost);
     },
-    close() {
+    async close() {
       closed = true;
       if (connect === undefined) return;
       // drachtio-srf's own disconnect throws while there is no connection, and leaves its timer running.
       const wp = srf.app.client?.wp;
       if (wp !== undefined) wp.closing = true;
       if (wp?.reconnectVars?.retryTimer) clearTimeout(wp.reconnectVars.retryTimer);
-      for (const socket of sockets) socket.end();
       change(false);
+      await Promise.all([...sockets].map((socket) => endSocket(socket, clock)));
     },
   };
+}
+
+/** The server closes its side once it has taken us out of its list; one that does not is not waited for. */
+function endSocket(socket: Socket, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(closeMilliseconds, () => {
+      socket.destroy();
+    });
+    socket.once('close', () => {
+      timer.cancel();
+      resolve();
+    });
+    socket.end();
+  });
 }
 
 function runAll(callbacks: Set<() => void>): void {

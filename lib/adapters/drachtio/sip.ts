@@ -49,7 +49,7 @@ export interface DrachtioSip extends Sip {
    */
   attach(handlers: SipHandlers, options: {readonly fallback: Fallback}): Promise<void>;
   /** Closes the connections that the adapter made. Dialogs are not ended: that is their owners' task, before. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** The `Sip` port on one or several drachtio servers. */
@@ -174,8 +174,8 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
         }),
       );
     },
-    close() {
-      for (const server of servers) server.close();
+    async close() {
+      await Promise.all(servers.map((server) => server.close()));
     },
   };
 

@@ -89,5 +89,6 @@ export interface SrfInstance extends EventEmitter {
   request(uri: string, options: SrfRequestOptions, sent: (error: unknown, request?: SrfRequest) => void): unknown;
   addDialog(dialog: SrfDialogHandler): void;
   removeDialog(dialog: SrfDialogHandler): void;
+  findDialogById(id: string): unknown;
   use(method: string, middleware: SrfMiddleware): unknown;
 }

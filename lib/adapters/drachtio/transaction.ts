@@ -106,6 +106,8 @@ export function sendingError(error: unknown): CpmError {
   if (error instanceof CpmError) return error;
   const why = error instanceof Error ? error.message : typeof error === 'string' ? error : 'not sent';
   if (why.startsWith('frame of ')) return new CpmError('CPM_SIP_TOO_LARGE', 513, why);
+  if (why.startsWith('invalid request-uri'))
+    return new CpmError('CPM_SIP_URI', 414, 'the Request-URI is too long or none');
   if (/unable to find dialog/i.test(why)) return new CpmError('CPM_SIP_NO_DIALOG', 481, why);
   if (why.includes('request to myself')) return new CpmError('CPM_SIP_LOOP', 482, why);
   return new CpmError('CPM_SIP_NOT_SENT', 503, why);

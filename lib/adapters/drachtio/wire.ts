@@ -16,7 +16,10 @@ const mark = '\uF8F4';
 
 /** The admin connection of one drachtio-srf instance, made safe. */
 export interface Wire {
-  /** The text that carries this body through drachtio-srf, which knows only strings; octets that are not UTF-8 are put back in the frame. */
+  /**
+   * The text that carries this body through drachtio-srf, which knows only strings; octets that are not UTF-8 are put back in the frame.
+   * @throws CpmError 415 for a body with a NUL: the server would cut it there.
+   */
   readonly bodyText: (body: string | Uint8Array) => string;
   /** The octets of the body of a received message, where its text lost them. */
   readonly exactBody: (raw: string) => Buffer | undefined;
@@ -122,6 +125,10 @@ export function guardWire({wp, mapServer}: SrfAgent, {clock, log}: {clock: Clock
   let bodies = 0;
   return {
     bodyText(body) {
+      if (typeof body === 'string' ? body.includes('\0') : body.includes(0)) {
+        throw new CpmError('CPM_SIP_BODY_NUL', 415, 'the SIP server cuts bodies at a NUL octet');
+      }
+
       if (typeof body === 'string') return body;
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
       if (isUtf8(bytes)) return bytes.toString('utf8');
