@@ -20,7 +20,11 @@ export interface DeferredQueue {
   /** Those who have anything `queued` for this user; unordered, the order is a policy (row A0). */
   senders(servedUser: string): Promise<readonly PendingSender[]>;
 
-  /** What is `queued` for the user from this sender after `afterSequence`, in order of arrival, at least one if there is any, until a limit is reached. */
+  /**
+   * What is `queued` for the user from this sender after `afterSequence`, in order of arrival, at least one if there is any, until a limit
+   * is reached. A message is seen once it is acknowledged; what another node was storing at the same time may come to stand before
+   * `afterSequence`: before a delivery ends, look once more from the start.
+   */
   next(servedUser: string, sender: string, window: QueueWindow): Promise<readonly DeferredMessage[]>;
 
   /** The client said 200: `queued` becomes `sent`; others are left as they are. */

@@ -142,6 +142,7 @@ export function deferredQueueContract(test: TestFn, name: string, open: OpenStor
       t.deepEqual(await names({maxBytes: 300}), ['Msg1', 'Msg2', 'Msg3']);
       t.deepEqual(await names({maxBytes: 299}), ['Msg1', 'Msg2']);
       t.deepEqual(await names({maxBytes: 1}), ['Msg1']);
+      t.deepEqual(await names({limit: 0}), []);
       const second = (await queue.next(bob, alice, all))[1];
       t.deepEqual(await names({afterSequence: second?.sequence, limit: 2}), ['Msg3', 'Msg4']);
     },

@@ -43,7 +43,7 @@ export async function killWriters(t: ExecutionContext, store: StoreConfig, log: 
     const from = accounts.map(({stored}) => Math.max(-1, ...stored) + 1);
     const task: WriterTask = {store, log, seed: killSeed + round, from};
     // Every fifth dies while it starts, the others while they write, after so many notes and a little more.
-    const notes = round % 5 === 4 ? 0 : 1 + random.below(120);
+    const notes = round % 5 === 0 ? 0 : 1 + random.below(120);
     await oneLife(task, notes, random.below(notes === 0 ? 300 : 10));
     readNotes(log, accounts);
     const reader = await openStore(store);

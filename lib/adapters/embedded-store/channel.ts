@@ -207,8 +207,7 @@ export class Channel {
   /** Says that the store is away until a write succeeds; where even a probe fails, the file is opened anew. */
   #probeLater(): void {
     this.#say(false);
-    this.#retry?.cancel();
-    this.#retry = this.#options.clock.after(this.#options.retryMilliseconds, () => {
+    this.#retryOnce(() => {
       this.call({room: 'store', method: 'probe', args: [this.#options.clock.now()], bytes: 0, transfer: []}).then(
         () => {
           this.#say(true);
@@ -226,16 +225,25 @@ export class Channel {
     this.#rejectAll('the store thread died');
     this.#say(false);
     this.#drained?.();
+    this.#retry?.cancel();
+    this.#retry = undefined;
     this.#restartLater();
   }
 
   #restartLater(): void {
     if (this.#closing !== undefined) return;
-    this.#retry?.cancel();
-    this.#retry = this.#options.clock.after(this.#options.retryMilliseconds, () => {
+    this.#retryOnce(() => {
       this.open().catch(() => {
         this.#restartLater();
       });
+    });
+  }
+
+  /** Calls that go on failing do not put off what is already planned. */
+  #retryOnce(retry: () => void): void {
+    this.#retry ??= this.#options.clock.after(this.#options.retryMilliseconds, () => {
+      this.#retry = undefined;
+      retry();
     });
   }
 

@@ -124,7 +124,7 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
         .map(({sender, chats, notifications, oldest}) => ({sender, chats, notifications, oldestDateTime: oldest})),
 
     next(servedUser, sender, {afterSequence, limit, maxBytes}) {
-      const rows = database.all(queries.next, servedUser, sender, afterSequence ?? 0, limit);
+      const rows = database.all(queries.next, servedUser, sender, afterSequence ?? 0, Math.max(0, limit));
       return window(rows, maxBytes).map(read);
     },
 
@@ -144,7 +144,7 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
 
     requeueSent: (servedUser, sentBefore) => database.run(queries.requeueSent, servedUser, sentBefore).changes,
 
-    expired: (now, limit) => window(database.all(queries.expired, now, limit), expiredBytes).map(read),
+    expired: (now, limit) => window(database.all(queries.expired, now, Math.max(0, limit)), expiredBytes).map(read),
 
     usersPending(after, limit) {
       const users: string[] = [];

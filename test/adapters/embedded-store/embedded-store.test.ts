@@ -4,6 +4,7 @@ import {Worker} from 'node:worker_threads';
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import Libsql from 'libsql';
+import {openDatabase} from '../../../lib/adapters/embedded-store/database.ts';
 import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
 import type {EmbeddedStoreOptions} from '../../../lib/adapters/embedded-store/embedded-store.ts';
 import type {CpmError} from '../../../lib/errors.ts';
@@ -50,6 +51,16 @@ test('E8: a file of a newer program, of another program or of no database is ref
     t.true(message.includes(words), message);
   }
   t.is((await refusal(openEmbeddedStore({path: folder}))).code, 'CPM_STORE_AWAY');
+});
+
+test('E8: what is acknowledged has been written through to the disk, by a connection that has the file alone', async (t) => {
+  const path = join(await temporaryFolder(t), 'store.db');
+  const database = openDatabase({path, busyMilliseconds: 0, maxFileBytes: undefined});
+  t.teardown(() => {
+    database.close();
+  });
+  const settings = ['journal_mode', 'synchronous', 'locking_mode'].map((name) => database.pragma(name));
+  t.deepEqual(settings, ['wal', 2, 'exclusive']);
 });
 
 test('E1: nobody but its owner can read the file', async (t) => {
