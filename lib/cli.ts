@@ -2,6 +2,8 @@
 import {Command, CommanderError} from 'commander';
 import {checkConfigCommand} from './cli/check-config.ts';
 import {clauseCommand} from './cli/clause.ts';
+import {demoCommand} from './cli/demo.ts';
+import {relayCommand} from './cli/relay.ts';
 import {startCommand} from './cli/start.ts';
 import {statusCommand} from './cli/status.ts';
 import {ConfigError} from './config/mistakes.ts';
@@ -15,7 +17,7 @@ const program = new Command('cpm-pf')
   .exitOverride()
   .configureHelp({showGlobalOptions: true});
 
-for (const command of [startCommand, checkConfigCommand, statusCommand, clauseCommand])
+for (const command of [startCommand, relayCommand, checkConfigCommand, statusCommand, demoCommand, clauseCommand])
   program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
 
 try {

@@ -43,10 +43,6 @@ export const cpm = z
       .default([60, 300, 900, 3600])
       .describe('Waits between delivery attempts while the user stays registered; the last one repeats.'),
     concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
-    deliveryWindowMessages: whole(1, 1000).default(32).describe('Messages read ahead of a delivery.'),
-    deliveryWindowBytes: whole(1, 2 ** 30)
-      .default(4 * 2 ** 20)
-      .describe('Bytes at which that window closes; one message always fits.'),
     deferredRetentionSeconds: whole(60, 3650 * day)
       .default(30 * day)
       .describe('How long a message waits before it expires.'),
@@ -60,10 +56,6 @@ export const cpm = z
     maxMessageBytes: whole(1024, 2 ** 30)
       .default(10 * 2 ** 20)
       .describe('Largest message (a=max-size); larger ones get 413.'),
-    notificationRoute: z
-      .enum(['session', 'message'])
-      .default('session')
-      .describe('How pending notifications go: with the next session of that sender, or at once as SIP MESSAGE.'),
   })
   .prefault({})
   .describe('Policies of the Participating Function (CPM Conversation Functions).');

@@ -59,8 +59,9 @@ const store = z
     path: file.optional().describe('File of the embedded store; unset: cpm.db in node.stateDirectory.'),
     uri: text.default('mongodb://127.0.0.1:27017').meta({secret: true}).describe('MongoDB connection string.'),
     database: text.default('cpm').describe('MongoDB database.'),
-    answerSeconds: whole(1, 9).default(8).describe('Longest wait for the store; then it counts as away.'),
-    leaseSeconds: whole(2, 600).default(15).describe('How long a node owns the work for a user unless it renews.'),
+    answerSeconds: whole(1, 9)
+      .default(8)
+      .describe('Longest wait for the store; then it counts as away. Well inside the 30 s of an MSRP sender.'),
   })
   .prefault({})
   .describe('Where messages are kept.');
@@ -87,9 +88,6 @@ export const schema = z
     const mistake = (path: readonly string[], message: string): void => {
       context.addIssue({code: 'custom', path: [...path], message});
     };
-
-    if (config.sip.minSeSeconds > config.sip.sessionExpiresSeconds)
-      mistake(['sip', 'minSeSeconds'], 'at most sip.sessionExpiresSeconds');
 
     for (const side of ['access', 'core'] as const)
       if (['0.0.0.0', '::'].includes(config.relay[side].advertisedHost ?? config.relay[side].listenHost))

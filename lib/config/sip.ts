@@ -46,7 +46,6 @@ export const sip = z
       .describe("Silence of the user's devices after which the PF accepts for him."),
     byeAnswerSeconds: whole(1, 25).default(10).describe('Latest answer to a BYE, whatever still goes on (8.3.2.3).'),
     sessionExpiresSeconds: whole(90, 86_400).default(1800).describe('Session timer that we ask for (RFC 4028).'),
-    minSeSeconds: whole(90, 86_400).default(90).describe('Shortest session timer that we accept (RFC 4028).'),
     retryAfterSeconds: whole(1, 3600).default(30).describe('Retry-After of a 503.'),
     regEvent: z.boolean().default(false).describe('Subscribe to the reg event of registered users (RFC 3680).'),
   })

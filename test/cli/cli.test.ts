@@ -19,7 +19,8 @@ function configFile(text: string): string {
 test('cpm-pf: --help names every command and ends with 0', async (t) => {
   const {status, output} = await cpmPf('--help');
   t.is(status, 0);
-  for (const command of ['check-config', 'status', 'clause']) t.regex(output, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['start', 'relay', 'check-config', 'status', 'demo', 'clause'])
+    t.regex(output, new RegExp(`^  ${command} `, 'm'));
 });
 
 test('cpm-pf: --version prints the version of the package', async (t) => {
@@ -45,6 +46,22 @@ test('cpm-pf check-config: a mistake is told with file, line and key, and ends w
   const {status, output} = await cpmPf('check-config', file);
   t.is(status, 78);
   t.is(output, `${file}:2: sip.inviteSeconds: expected a whole number from 1 to 180, found "soon"\n`);
+});
+
+test('cpm-pf relay: listens where the configuration says, ends with 0 at SIGTERM, and with 69 where the port is taken', async (t) => {
+  const sides = 'access: {listenPort: 0}, core: {listenPort: 0}';
+  const relay = runNode('lib/cli.ts', ['relay', '--config', configFile(`relay: {${sides}}\n`)]);
+  t.teardown(() => relay.process.kill('SIGKILL'));
+  await relay.said(/"listening"/);
+  const {control} = JSON.parse(relay.output()) as {control: string};
+  t.regex(control, /^127\.0\.0\.1:\d+$/);
+
+  const second = await cpmPf('relay', '--config', configFile(`relay: {control: "${control}", ${sides}}\n`));
+  t.is(second.status, 69);
+  t.regex(second.output, /"code":"CPM_RELAY_CONTROL"/);
+
+  relay.process.kill('SIGTERM');
+  t.is(await relay.ended, 0);
 });
 
 test('cpm-pf clause --json: every row is there, in order', async (t) => {
