@@ -1,5 +1,9 @@
+import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import {answer, calledBy, callTo, nextInvite, offer, withBench} from './setup.ts';
+
+/** In Call-IDs: a server takes what it has seen within the last minute for a retransmission. */
+const run = randomUUID();
 
 const sdp = {'Content-Type': 'application/sdp'};
 
@@ -131,7 +135,7 @@ test.serial(
       Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKgiveup;rport
       From: <sip:alice@home.net>;tag=a1
       To: <sip:bob@home.net>
-      Call-ID: give-up-${process.pid}
+      Call-ID: give-up-${run}
       CSeq: 1 ${method}
       Max-Forwards: 70`;
     alice.send(`${lines('INVITE')}\nContact: <sip:alice@${alice.address}>\nContent-Type: application/sdp`, offer);
@@ -163,7 +167,7 @@ test.serial(
       Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKtwice;rport
       From: <sip:alice@home.net>;tag=a1
       To: <sip:bob@home.net>
-      Call-ID: twice-${process.pid}
+      Call-ID: twice-${run}
       CSeq: 1 INVITE
       Max-Forwards: 70
       Contact: <sip:alice@${alice.address}>

@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import {connectServer} from '../../../lib/adapters/drachtio/connection.ts';
 import {createSip} from '../../../lib/adapters/drachtio/sip.ts';
@@ -5,6 +6,9 @@ import {systemClock} from '../../../lib/ports/clock.ts';
 import {silentLog} from '../../../lib/ports/log.ts';
 import {scriptedDrachtio} from '../../support/scripted-drachtio.ts';
 import {connected, nextRequest, withBench} from './setup.ts';
+
+/** In Call-IDs: a server takes what it has seen within the last minute for a retransmission. */
+const run = randomUUID();
 
 const text = {'Content-Type': 'text/plain'};
 
@@ -68,10 +72,10 @@ test.serial(
     const coming = nextRequest(bench);
     alice.send(
       `OPTIONS sip:pf@home.net SIP/2.0
-      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKlarge${process.pid};rport
+      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKlarge${run};rport
       From: <sip:alice@home.net>;tag=a1
       To: <sip:pf@home.net>
-      Call-ID: large-${process.pid}
+      Call-ID: large-${run}
       CSeq: 1 OPTIONS
       Max-Forwards: 70`,
     );

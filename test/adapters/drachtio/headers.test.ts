@@ -1,7 +1,11 @@
+import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import {outgoingHeaders, parseHeaders, requestUri, withDefaults} from '../../../lib/adapters/drachtio/headers.ts';
 import {proxyTarget} from '../../../lib/adapters/drachtio/proxy-target.ts';
 import {callTo, nextInvite, offer, withBench} from './setup.ts';
+
+/** In Call-IDs: a server takes what it has seen within the last minute for a retransmission. */
+const run = randomUUID();
 
 test('RFC 3261 §7.3.1: headers are found without regard to case, several values joined in order', (t) => {
   const headers = parseHeaders(
@@ -80,10 +84,10 @@ test.serial(
     const coming = nextInvite(bench);
     bob.send(
       `INVITE sip:alice@home.net SIP/2.0
-      Via: SIP/2.0/UDP ${bob.address};branch=z9hG4bKids${process.pid};rport
+      Via: SIP/2.0/UDP ${bob.address};branch=z9hG4bKids${run};rport
       From: <sip:bob@home.net>;tag=b1
       To: <sip:alice@home.net>
-      Call-ID: ids-${process.pid}
+      Call-ID: ids-${run}
       CSeq: 1 INVITE
       Max-Forwards: 70
       CONVERSATION-ID: conv-2

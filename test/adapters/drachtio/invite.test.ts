@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import {answer, nextInvite, offer, withBench} from './setup.ts';
 
@@ -5,13 +6,14 @@ test.serial(
   'RFC 3261 §13.3: an INVITE is accepted, its dialog is there after the ACK, and our BYE ends it',
   withBench(async (t, bench) => {
     const alice = await bench.peer();
+    const callId = `accept-${randomUUID()}`;
     const coming = nextInvite(bench);
     alice.send(
       `INVITE sip:bob@home.net SIP/2.0
-      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKaccept1;rport
+      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bK1${callId};rport
       From: <sip:alice@home.net>;tag=a1
       To: <sip:bob@home.net>
-      Call-ID: accept-1@home.net
+      Call-ID: ${callId}
       CSeq: 1 INVITE
       Max-Forwards: 70
       Contact: <sip:alice@${alice.address}>
@@ -21,7 +23,7 @@ test.serial(
     );
     const invite = await coming;
     t.is(invite.header('conversation-id'), 'f81d4fae-7dec');
-    t.is(invite.callId, 'accept-1@home.net');
+    t.is(invite.callId, callId);
     t.is(Buffer.from(invite.body).toString(), offer);
     const accepting = invite.accept({
       headers: {
@@ -36,16 +38,16 @@ test.serial(
     t.true(ok.headerLines.includes('Conversation-ID: f81d4fae-7dec'));
     alice.send(
       `ACK sip:${bench.server.sip} SIP/2.0
-      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKaccept2;rport
+      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bK2${callId};rport
       From: <sip:alice@home.net>;tag=a1
       To: ${ok.header('To')}
-      Call-ID: accept-1@home.net
+      Call-ID: ${callId}
       CSeq: 1 ACK
       Max-Forwards: 70`,
     );
     const dialog = await accepting;
-    t.is(dialog.callId, 'accept-1@home.net');
-    t.is(dialog.id, 'accept-1@home.net;from-tag=a1');
+    t.is(dialog.callId, callId);
+    t.is(dialog.id, `${callId};from-tag=a1`);
     const ending = dialog.bye({Reason: 'SIP;cause=200;text="Call completed elsewhere"'});
     const bye = await alice.next('BYE');
     t.is(bye.header('Reason'), 'SIP;cause=200;text="Call completed elsewhere"');
@@ -85,7 +87,7 @@ test.serial(
     };
     bob.send(
       `BYE sip:${bench.server.sip} SIP/2.0
-      Via: SIP/2.0/UDP ${bob.address};branch=z9hG4bKbye1;rport
+      Via: SIP/2.0/UDP ${bob.address};branch=z9hG4bKbye${invite.header('Call-ID')};rport
       From: ${invite.header('To')};tag=b1
       To: ${invite.header('From')}
       Call-ID: ${invite.header('Call-ID')}

@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import {once, type EventEmitter} from 'node:events';
 import Srf from 'drachtio-srf';
 import test, {type ExecutionContext} from 'ava';
@@ -9,6 +10,9 @@ import {rawSip, type RawSip} from '../../support/raw-sip.ts';
 import {sipServer} from '../../support/sip-server.ts';
 import {answer, connected, nextInvite, nextRequest, offer, withBench} from './setup.ts';
 
+/** In Call-IDs: a server takes what it has seen within the last minute for a retransmission. */
+const run = randomUUID();
+
 /** What a drachtio application usually touches. */
 interface Application extends EventEmitter {
   connect(options: object): void;
@@ -17,7 +21,7 @@ interface Application extends EventEmitter {
   options(handler: (req: Req, res: Res) => void): void;
   invite(handler: (req: Req, res: Res, next: () => void) => void): void;
   message(handler: (req: Req, res: Res) => void): void;
-  createUAS(req: Req, res: Res, options: object): Promise<{on(event: 'destroy', listener: () => void): void}>;
+  createUAS(req: Req, res: Res, options: object, done: (error: unknown, dialog?: EventEmitter) => void): void;
 }
 interface Req {
   readonly method: string;
@@ -68,8 +72,8 @@ function withApplication(when: 'before' | 'after', run: (t: ExecutionContext, be
     );
     app.invite((req, res) => {
       seen.push(`after ${req.method}`);
-      void app.createUAS(req, res, {localSdp: answer}).then((dialog) => {
-        dialog.on('destroy', () => app.emit('its BYE'));
+      app.createUAS(req, res, {localSdp: answer}, (_error, dialog) => {
+        dialog?.on('destroy', () => app.emit('its BYE'));
       });
     });
     app.message((req, res) => {
@@ -97,7 +101,7 @@ function withApplication(when: 'before' | 'after', run: (t: ExecutionContext, be
 
 function request(alice: RawSip, method: string, user: string, body = ''): string {
   requests += 1;
-  const callId = `app-${process.pid}-${requests}`;
+  const callId = `app-${run}-${requests}`;
   alice.send(
     `${method} sip:${user}@home.net SIP/2.0
     Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bK${callId};rport
@@ -171,7 +175,7 @@ test.serial(
       Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKroute${method};rport
       From: <sip:alice@home.net>;tag=a1
       To: <tel:+15551234>
-      Call-ID: route-${method}-${process.pid}
+      Call-ID: route-${method}-${run}
       CSeq: 1 ${method}
       Max-Forwards: 70
       Route: <sip:${bench.server.sip};lr;term>, <sip:${scscf.address};lr;odi=77>
@@ -207,7 +211,7 @@ test.serial(
         Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKnowhere${cseq};rport
         From: <sip:alice@home.net>;tag=a1
         To: <tel:+15551234>
-        Call-ID: nowhere-${process.pid}
+        Call-ID: nowhere-${run}
         CSeq: ${cseq} MESSAGE
         Max-Forwards: 70
         Route: <sip:${bench.server.sip};lr>`,
@@ -233,7 +237,7 @@ test.serial(
         Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKany${method};rport
         From: <sip:scscf@home.net>;tag=a1
         To: <sip:bob@home.net>
-        Call-ID: any-${method}-${process.pid}
+        Call-ID: any-${method}-${run}
         CSeq: ${index + 1} ${method}
         Max-Forwards: 70
         Contact: <sip:${alice.address}>
@@ -261,7 +265,7 @@ test.serial(
         Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKfails${cseq};rport
         From: <sip:alice@home.net>;tag=a1
         To: <sip:bob@home.net>
-        Call-ID: fails-${process.pid}-${cseq}
+        Call-ID: fails-${run}-${cseq}
         CSeq: ${cseq} INVITE
         Max-Forwards: 70
         Contact: <sip:alice@${alice.address}>`,

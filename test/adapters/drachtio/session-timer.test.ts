@@ -1,5 +1,9 @@
+import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import {answer, calledBy, callTo, nextInvite, offer, withBench} from './setup.ts';
+
+/** In Call-IDs: a server takes what it has seen within the last minute for a retransmission. */
+const run = randomUUID();
 
 test.serial(
   'A11 RFC 4028 §9: an offered session timer is taken, and Require: timer says that the peer refreshes',
@@ -30,10 +34,10 @@ test.serial(
     const coming = nextInvite(bench);
     alice.send(
       `INVITE sip:bob@home.net SIP/2.0
-      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKshort${process.pid};rport
+      Via: SIP/2.0/UDP ${alice.address};branch=z9hG4bKshort${run};rport
       From: <sip:alice@home.net>;tag=a1
       To: <sip:bob@home.net>
-      Call-ID: short-${process.pid}
+      Call-ID: short-${run}
       CSeq: 1 INVITE
       Max-Forwards: 70
       Supported: timer

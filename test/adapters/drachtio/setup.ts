@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import type {ExecutionContext} from 'ava';
 import {connectServer, type SipServer} from '../../../lib/adapters/drachtio/connection.ts';
 import {createSip, type DrachtioSip} from '../../../lib/adapters/drachtio/sip.ts';
@@ -130,16 +131,14 @@ export interface Call {
   readonly send: (method: string, headerLines?: readonly string[], body?: string) => void;
 }
 
-let calls = 0;
-
 /** alice calls, we accept. */
 export async function calledBy(
   bench: Bench,
   alice: RawSip,
   headerLines: readonly string[] = [],
 ): Promise<Call & {ok: RawMessage}> {
-  calls += 1;
-  const id = `called-${process.pid}-${calls}`;
+  // A server takes what it has seen within the last minute for a retransmission.
+  const id = `called-${randomUUID()}`;
   const coming = nextInvite(bench);
   let cseq = 1;
   let to = '<sip:bob@home.net>';
