@@ -76,8 +76,8 @@ export class MsrpSession {
   readonly reports = new Inbox<ReceivedReport>('MSRP report');
   /** Every frame that came, in order. */
   readonly frames = new Inbox<Frame>('MSRP frame');
-  /** Called with each message that came whole, after its last chunk was answered. */
-  onMessage: ((message: ReceivedMessage) => void) | undefined;
+  #listener: ((message: ReceivedMessage) => void) | undefined;
+  readonly #early: ReceivedMessage[] = [];
   #remotePath: readonly string[] = [];
   #connection: MsrpConnection | undefined;
   #bind: () => void = () => undefined;
@@ -110,6 +110,12 @@ export class MsrpSession {
   /** The peer's a=path. */
   set remotePath(path: readonly string[]) {
     this.#remotePath = path;
+  }
+
+  /** Is told of each message that came whole, after its last chunk was answered. The first may be here before the ACK of the call. */
+  listen(listener: (message: ReceivedMessage) => void): void {
+    for (const message of this.#early.splice(0)) listener(message);
+    this.#listener = listener;
   }
 
   /** The session runs on this connection from now on. */
@@ -219,7 +225,9 @@ export class MsrpSession {
     const wanted = frame.failureReport === 'yes' || (frame.failureReport === 'partial' && status !== 200);
     if (status !== 'silent' && wanted) await connection.write(respond(frame, status));
     if (whole !== undefined && frame.successReport) await connection.write(this.#successReport(frame, whole));
-    if (whole !== undefined) this.onMessage?.(whole);
+    if (whole === undefined) return;
+    if (this.#listener === undefined) this.#early.push(whole);
+    else this.#listener(whole);
   }
 
   #assemble(frame: Frame): ReceivedMessage | undefined {

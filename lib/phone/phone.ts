@@ -197,9 +197,9 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
         trace({kind: 'sent', message});
       },
     });
-    msrp.onMessage = (message) => {
+    msrp.listen((message) => {
       takeMessage(message.contentType, message.bytes, 'session', session, message);
-    };
+    });
     void call.ended.then(() => {
       endpoint.closeSession(msrp);
     });

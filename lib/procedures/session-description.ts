@@ -69,6 +69,8 @@ export function remoteMedia(description: string, kind: 'offer' | 'answer'): Remo
     connection: connectionRole(media, kind === 'offer' ? 'answer' : 'offered'),
     acceptTypes: media.acceptTypes,
     maxSize: media.maxSize,
+    // A path of several URIs leads through relays, which keep a frame whole: Kamailio 5.6.3 answers 501 to one of more than 11 KB.
+    chunks: media.path.length > 1 ? 'explicit' : 'interruptible',
   };
 }
 

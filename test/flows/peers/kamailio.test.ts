@@ -1,0 +1,53 @@
+import {account} from '../../../lib/phone/ledger.ts';
+import {bobAddress, deployment} from '../../support/deployment.ts';
+import {startKamailio} from './kamailio.ts';
+import {testWith} from './programs.ts';
+
+const withKamailio = testWith(['kamailio']);
+
+const texts = ['first', 'zweite – 二', 'x'.repeat(60_000), 'fourth', 'fifth'];
+
+withKamailio(
+  'RFC 4976 §5: what waits and what is live passes a relay, a=path of several URIs, in chunks, both ways',
+  async (t) => {
+    const relay = await startKamailio(t);
+    const pf = await deployment(t);
+    // The relay says 200 to a notification that the PF, done with its delivery, no longer takes: Bob's go by SIP MESSAGE.
+    const [alice, bob] = [await pf.alice({relay}), await pf.bob({relay, notifications: 'message'})];
+    await alice.register();
+
+    const away = await alice.startChat(bobAddress);
+    t.is(away.msrp.path.length, 2);
+    // The relay answers for itself: only a report says that the PF has the message.
+    for (const text of texts) t.true((await away.sendText(text, {successReport: true})).accepted);
+    await away.msrp.reports.atLeast(texts.length, ({status}) => status === 200);
+    await away.end();
+
+    await bob.register();
+    await bob.messages.atLeast(texts.length);
+    const bothKinds = ({notified}: {readonly notified: readonly string[]}): boolean => notified.length >= 2;
+    await alice.sent.atLeast(texts.length, bothKinds);
+    const whole = {sent: 5, accepted: 5, delivered: 5, notified: 5, identical: true, inOrder: true};
+    t.deepEqual(account(alice.sent.items, bob.messages.items), whole);
+
+    await (
+      await bob.sessions.first(({deferred}) => deferred)
+    ).ended;
+    const live = await alice.startChat(bobAddress);
+    const answering = await bob.sessions.first(({deferred, call}) => !deferred && !call.over);
+    for (const text of texts) {
+      await live.sendText(text);
+      await answering.sendText(text);
+    }
+    await alice.sent.atLeast(2 * texts.length, bothKinds);
+    await bob.sent.atLeast(texts.length, bothKinds);
+    t.deepEqual(account(bob.sent.items, alice.messages.items), whole);
+    t.like(account(alice.sent.items, bob.messages.items), {
+      delivered: 10,
+      notified: 10,
+      identical: true,
+      inOrder: true,
+    });
+    t.is(await live.end(), 200);
+  },
+);
