@@ -76,6 +76,11 @@ const schema = z.strictObject({
         .int()
         .positive()
         .default(1024 * 1024),
+      /** The same where the sender's connection carries other sessions, who are not to be held up: beyond it its messages get 413. */
+      sharedBacklogBytes: z
+        .int()
+        .positive()
+        .default(16 * 1024 * 1024),
       /** Octets queued on one connection before those that feed it are held up. */
       queueBytes: z
         .int()

@@ -66,7 +66,7 @@ export class Relay implements TransactionOwner<Forwarded> {
 
   /** So much waits that another message of a peer that cannot be held up alone is refused. */
   get overflows(): boolean {
-    return this.#backlog > this.source.exchange.options.limits.backlogBytes && this.#isShared;
+    return this.#backlog > this.source.exchange.options.limits.sharedBacklogBytes && this.#isShared;
   }
 
   /** Lets through what waits, after what the target's sender has still to write. */
