@@ -45,7 +45,7 @@ const connectMilliseconds = 3000;
 export interface CpmFunction {
   readonly handlers: SipHandlers;
   /** Begins its own work: what an earlier life left behind is ended, deliveries start (docs/acknowledgement.md). */
-  begin(): App;
+  readonly begin: () => App;
 }
 
 /** Puts the procedures between the parts. */

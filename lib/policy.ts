@@ -23,6 +23,7 @@ export function policyOf({node, sip, cpm, relay}: Config): Policy {
     sentReoffer: cpm.sentReofferSeconds * 1000,
     settledRetention: cpm.settledRetentionSeconds * 1000,
     maxMessageBytes: cpm.maxMessageBytes,
+    notificationWait: cpm.notificationWaitSeconds * 1000,
     concurrentDeliveries: cpm.concurrentDeliveries,
     sessionExpiresSeconds: sip.sessionExpiresSeconds,
     retryAfterSeconds: sip.retryAfterSeconds,

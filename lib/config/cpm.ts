@@ -42,6 +42,9 @@ export const cpm = z
       .min(1)
       .default([60, 300, 900, 3600])
       .describe('Waits between delivery attempts while the user stays registered; the last one repeats.'),
+    notificationWaitSeconds: whole(0, 20)
+      .default(1)
+      .describe('How long the BYE of a delivery waits, after the last 200, for the delivery notifications.'),
     concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
     deferredRetentionSeconds: whole(60, 3650 * day)
       .default(30 * day)

@@ -32,6 +32,8 @@ export interface Policy {
   readonly stopsDelivery: readonly number[];
   /** Pauses before the next attempt when a delivery did not go through; the last one repeats. */
   readonly deliveryRetry: readonly number[];
+  /** How long the BYE of a delivery waits for notifications after the last 200. */
+  readonly notificationWait: number;
   /** Deliveries that run at a time on this node. */
   readonly concurrentDeliveries: number;
   readonly deferredRetention: number;

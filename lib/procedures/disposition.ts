@@ -24,6 +24,8 @@ export interface NotificationSource {
   readonly content: Content;
   /** The session in which the reported message was accepted: given, when the PF is to take the notification over (row A14). */
   readonly takeOverFor?: OriginalSession;
+  /** Told of each message that is reported on, when the report is kept. */
+  readonly onNoted?: (messageId: string) => void;
 }
 
 /**
@@ -45,7 +47,10 @@ export async function noteNotifications(context: Context, source: NotificationSo
   if (notifications.length === 0) return 'none';
   try {
     if (session !== undefined) await keepNotification(context, author, content, session);
-    for (const notification of notifications) await release(context, source, notification);
+    for (const notification of notifications) {
+      await release(context, source, notification);
+      source.onNoted?.(notification.messageId);
+    }
   } catch (error) {
     log.warn({clause: 'CPM-CF 8.3.4', error}, 'a notification could not be stored; its author keeps it');
     if (session !== undefined) return 'store-away';

@@ -9,6 +9,10 @@ export interface BacklogResult {
   /** Messages that the client's side will not take (type, size); they stay queued. */
   readonly skipped: number;
   readonly sent: number;
+  /** imdn.Message-IDs of those whose delivery notification is to come. */
+  readonly awaited: readonly string[];
+  /** Sequence of the last one offered: from where to go on. */
+  readonly afterSequence: number | undefined;
 }
 
 /** Enough in flight to fill a mobile link, little enough to repeat after a break. */
@@ -26,21 +30,24 @@ export async function sendBacklog(
   servedUser: string,
   sender: string,
   lease: UserLease,
+  from?: number,
 ): Promise<BacklogResult> {
-  let afterSequence: number | undefined;
+  let afterSequence = from;
   let skipped = 0;
   let sent = 0;
+  const awaited: string[] = [];
   while (lease.held) {
     const batch = await store.deferredQueue.next(servedUser, sender, {
       afterSequence,
       limit: windowMessages,
       maxBytes: windowBytes,
     });
-    if (batch.length === 0) return {end: 'empty', skipped, sent};
+    if (batch.length === 0) return {end: 'empty', skipped, sent, awaited, afterSequence};
     const outcomes = await Promise.all(batch.map(async (message) => leg.send(message)));
     const taken = batch.filter((_, index) => isTaken(outcomes[index]));
     await record(taken, store, clock.now());
     sent += taken.length;
+    awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
     for (const [index, outcome] of outcomes.entries()) {
       if (isTaken(outcome)) continue;
       const message = batch[index];
@@ -48,14 +55,14 @@ export async function sendBacklog(
         {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(message), outcome},
         'a deferred message was not taken; it stays queued',
       );
-      if (!isRefusedAlone(outcome)) return {end: 'broken', skipped, sent};
+      if (!isRefusedAlone(outcome)) return {end: 'broken', skipped, sent, awaited, afterSequence};
       skipped += 1;
     }
 
     afterSequence = batch.at(-1)?.sequence;
   }
 
-  return {end: 'broken', skipped, sent};
+  return {end: 'broken', skipped, sent, awaited, afterSequence};
 }
 
 const isTaken = (outcome: SendOutcome | undefined): boolean => outcome?.kind === 'answered' && outcome.status === 200;

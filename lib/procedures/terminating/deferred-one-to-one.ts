@@ -6,7 +6,7 @@ import type {RegisteredContact, Registration} from '../../ports/registrations.ts
 import type {Context} from '../context.ts';
 import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
 import {offerFor} from '../session-description.ts';
-import {sendBacklog} from './backlog.ts';
+import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered} from './fork.ts';
@@ -122,7 +122,9 @@ async function overSession(
     contributionId: session.contributionId,
     clause: 'CPM-CF 8.3.2.9.1.1',
   };
+  const heard = hearing(clock);
   dialog.onBye = () => {
+    heard.stop();
     // What was not answered is not delivered; sending stops because the leg says `lost` (row A16).
     void leg.release();
     return Promise.resolve(undefined);
@@ -135,6 +137,7 @@ async function overSession(
       about: sender,
       content: message,
       takeOverFor: session,
+      onNoted: heard.add,
     });
     if (noted === 'forwarded') return 'accepted';
     return noted === 'store-away' ? 408 : replyOfRecipient(context, servedUser, sender, message);
@@ -144,9 +147,16 @@ async function overSession(
   try {
     await leg.bound(policy.bindMilliseconds);
     // step 11.a.iii
-    const result = await sendBacklog(context, leg, servedUser, sender, lease);
-    log.info({...where, sent: result.sent, skipped: result.skipped, end: result.end}, 'a delivery session is done');
-    return result.end === 'empty' && result.skipped === 0 ? 'done' : 'kept';
+    let skipped = 0;
+    let result: BacklogResult | undefined;
+    do {
+      result = await sendBacklog(context, leg, servedUser, sender, lease, result?.afterSequence);
+      skipped += result.skipped;
+      if (result.end === 'empty') await heard.all(result.awaited, policy.notificationWait);
+      // What came while the notifications were awaited goes in the same session (T25).
+    } while (result.end === 'empty' && result.sent > 0);
+    log.info({...where, skipped, end: result.end}, 'a delivery session is done');
+    return result.end === 'empty' && skipped === 0 ? 'done' : 'kept';
   } catch (error) {
     log.warn({...where, error}, 'a delivery session was broken off; its messages stay queued');
     return 'kept';
@@ -166,4 +176,38 @@ async function replyOfRecipient(
   const [session] = sessions.between(servedUser, sender);
   const outcome = await session?.leg.send(message);
   return outcome?.kind === 'answered' && outcome.status === 200 ? 'accepted' : 403;
+}
+
+/**
+ * A phone says "delivered" a moment after its 200, in the same session if it finds it: the BYE leaves it that moment, bounded, and comes at
+ * once when everything awaited was heard, or the phone itself has gone.
+ */
+function hearing(clock: Context['clock']): {
+  readonly add: (messageId: string) => void;
+  readonly stop: () => void;
+  readonly all: (messageIds: readonly string[], milliseconds: number) => Promise<void>;
+} {
+  const heard = new Set<string>();
+  let look: () => void = () => undefined;
+  let stopped = false;
+  return {
+    add(messageId) {
+      heard.add(messageId);
+      look();
+    },
+    stop() {
+      stopped = true;
+      look();
+    },
+    all: async (messageIds, milliseconds) =>
+      new Promise((resolve) => {
+        const timer = clock.after(milliseconds, resolve);
+        look = () => {
+          if (!stopped && !messageIds.every((messageId) => heard.has(messageId))) return;
+          timer.cancel();
+          resolve();
+        };
+        look();
+      }),
+  };
 }
