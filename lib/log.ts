@@ -16,7 +16,7 @@ export interface LogOptions {
 const maxCharacters = 256;
 
 /** JSON records by pino, one a line. What may not be in a log is taken out here, whoever gave it. */
-export function createLog({level, base, destination = pino.destination(1)}: LogOptions): Log {
+export function createLog({level, base, destination = standardOutput()}: LogOptions): Log {
   const writer = pino(
     {level, base, timestamp: pino.stdTimeFunctions.isoTime, formatters: {level: (label) => ({level: label})}},
     destination,
@@ -24,6 +24,11 @@ export function createLog({level, base, destination = pino.destination(1)}: LogO
   return logWith({}, (at, fields, sentence) => {
     if (writer.isLevelEnabled(at)) writer[at](cleanFields(fields, at), cleanText(sentence, at));
   });
+}
+
+/** Written before the call returns: the last words before an exit are in order, and not lost. */
+function standardOutput(): DestinationStream {
+  return pino.destination({dest: 1, sync: true});
 }
 
 function logWith(own: LogFields, write: (at: Level, fields: LogFields, sentence: string) => void): Log {

@@ -22,10 +22,10 @@ export interface ProcessOptions {
 }
 
 /**
- * The life of a process of ours: starts, waits for SIGTERM or SIGINT, drains. Resolves with the exit status. A second signal, a drain that
- * takes too long, and an error that nobody caught end the process at once: what it leaves behind is taken over by the next.
+ * The life of a process of ours: starts, waits for SIGTERM or SIGINT, drains, and ends, whatever a part of it may still hold open. A second
+ * signal, a drain that takes too long, and an error that nobody caught end it at once: what it leaves behind is taken over by the next.
  */
-export async function runProcess({log, drainMilliseconds, start}: ProcessOptions): Promise<number> {
+export async function runProcess({log, drainMilliseconds, start}: ProcessOptions): Promise<never> {
   const die = (error: unknown): void => {
     log.error({error, code: 'CPM_UNCAUGHT'}, 'an error that nobody caught ends the process');
     process.exit(exitStatus.bug);
@@ -41,7 +41,7 @@ export async function runProcess({log, drainMilliseconds, start}: ProcessOptions
     running = await start();
   } catch (error) {
     log.error({error}, 'the start failed');
-    return exitStatus.cannotStart;
+    process.exit(exitStatus.cannotStart);
   }
 
   log.info({signal: await signalled}, 'draining');
@@ -52,7 +52,7 @@ export async function runProcess({log, drainMilliseconds, start}: ProcessOptions
   await running.drain();
   clearTimeout(overdue);
   log.info({}, 'ended');
-  return exitStatus.ended;
+  process.exit(exitStatus.ended);
 }
 
 /** The Participating Function with its admin endpoint, which answers from before the start until after the drain. */

@@ -3,10 +3,9 @@ import {openParts, serveNetwork} from '../app.ts';
 import {loadConfig} from '../config/load.ts';
 import {warningsOf} from '../config/warnings.ts';
 import {processLog, runProcess, startNode} from '../main.ts';
-import type {Done} from './done.ts';
 
 /** `start --config FILE`: the Participating Function in the foreground; SIGTERM drains it and ends with 0. */
-export function startCommand(done: Done): Command {
+export function startCommand(): Command {
   return new Command('start')
     .description('run the Participating Function in the foreground')
     .requiredOption('--config <file>', 'YAML configuration')
@@ -16,6 +15,6 @@ export function startCommand(done: Done): Command {
       for (const warning of warningsOf(config)) log.warn({}, warning);
       const start = () => startNode(config, log, async () => serveNetwork(await openParts(config, log)));
       // Sessions have drainSeconds to end by themselves, and as long again to be closed.
-      done(await runProcess({log, drainMilliseconds: 2000 * config.node.drainSeconds + 10_000, start}));
+      await runProcess({log, drainMilliseconds: 2000 * config.node.drainSeconds + 10_000, start});
     });
 }

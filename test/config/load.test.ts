@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {loadConfig, parseConfig} from '../../lib/config/load.ts';
@@ -23,6 +24,13 @@ test('configuration: an empty file is a whole configuration', (t) => {
   t.is(config.cpm.deferredMsgMgmtUri, 'sip:rcse-standfw@localhost');
   t.is(config.store.path, '/etc/cpm/state/cpm.db');
   t.is(config.relay.spoolDirectory, '/etc/cpm/run/spool');
+});
+
+test('configuration: the annotated example has every key, and changes nothing', (t) => {
+  const example = readFileSync('docs/config.example.yaml', 'utf8');
+  t.deepEqual(parseConfig(example, 'pf.yaml', {}), parseConfig('', 'pf.yaml', {}));
+  const keysOf = (at: Outline): string[] => Object.entries(at.keys).flatMap(([key, of]) => [key, ...keysOf(of)]);
+  for (const key of keysOf(outline)) t.regex(example, new RegExp(`^ *${key}:`, 'm'));
 });
 
 test('configuration: a key without a value has its default', (t) => {
