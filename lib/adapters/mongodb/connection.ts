@@ -31,6 +31,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #client: MongoClient;
   readonly #listeners = new Set<(available: boolean) => void>();
+  readonly #underWay = new Set<Promise<boolean>>();
   #available = false;
   #prepared = false;
   /** Why it is away; undefined until the first look is over. */
@@ -78,7 +79,7 @@ export class Connection {
     if (this.#closing !== undefined) throw away('it is closed');
     if (!this.#available) throw this.#away ?? away('it does not answer');
     try {
-      return await this.#within(work(this.#database), milliseconds);
+      return await this.#within(this.#noted(work(this.#database)), milliseconds);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code === 'CPM_STORE_AWAY') this.#lost(failure);
@@ -86,6 +87,7 @@ export class Connection {
     }
   }
 
+  /** Lets what is under way finish, within a call's deadline, and disconnects. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -93,8 +95,19 @@ export class Connection {
 
   async #close(): Promise<void> {
     this.#nextProbe?.cancel();
+    // The driver's own close breaks off what is under way.
+    await this.#within(Promise.all(this.#underWay)).catch(() => undefined);
     await this.#within(this.#client.close()).catch(() => undefined);
     this.#say(false);
+  }
+
+  #noted<Result>(work: Promise<Result>): Promise<Result> {
+    const over: Promise<boolean> = work.then(
+      () => this.#underWay.delete(over),
+      () => this.#underWay.delete(over),
+    );
+    this.#underWay.add(over);
+    return work;
   }
 
   get #database(): Db {

@@ -131,10 +131,12 @@ async function enqueue(
   return Promise.all(
     documents.map(async ({_id, identity, key, sequence, parts}, index) => {
       if (repeated.has(index)) {
-        if (parts !== undefined) await deleteParts(database, _id, parts);
         const first = known.find((other) => other.identity === identity);
         if (first === undefined)
           throw new CpmError('CPM_STORE_AWAY', 503, 'the store is away: a message changed meanwhile');
+        // Refused by its own first attempt, whose answer was lost.
+        if (first._id === _id) return {id: _id, outcome: 'stored'};
+        if (parts !== undefined) await deleteParts(database, _id, parts);
         return {id: first._id, outcome: 'duplicate'};
       }
       const older = key !== undefined && known.some((other) => other.key === key && other.sequence < sequence);

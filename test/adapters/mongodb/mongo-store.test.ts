@@ -105,6 +105,21 @@ for (const [moment, counted, deleted] of [
     t.is(await raw.collection('messages').countDocuments(), 1);
   });
 
+test(`E8: closing waits for what was called, refuses what comes after, and may be said twice (${mongoName})`, async (t) => {
+  const database = mongoDatabase(t, mongo.uri);
+  const store = database.open();
+  await store.deferredQueue.ledger();
+  const calls = newMessages(20).map((message) => store.deferredQueue.enqueue([message]));
+  const late = newMessage({imdnMessageId: 'Late'});
+  // Past the look at whether the store is there.
+  await Promise.resolve();
+  const closing = store.close();
+  t.is((await refusal(store.deferredQueue.enqueue([late]))).code, 'CPM_STORE_AWAY');
+  await Promise.all([closing, store.close(), ...calls]);
+  t.false(store.available);
+  t.is((await database.open().deferredQueue.next(bob, alice, all)).length, 20);
+});
+
 test(`E8: what a newer program wrote is left alone, and the store says why it is away (${mongoName})`, async (t) => {
   const database = mongoDatabase(t, mongo.uri);
   await database.raw.collection<{_id: string; version: number}>('schema').insertOne({_id: 'schema', version: 99});
