@@ -95,14 +95,15 @@ export class Relay implements TransactionOwner<Forwarded> {
     this.#current = chunk;
     this.#from = chunk.start;
     this.#frame = undefined;
-    if (this.#isDirect()) this.#openFrame(chunk, head.bodyLength);
+    if (this.#isDirect(head.bodyLength)) this.#openFrame(chunk, head.bodyLength);
   }
 
   piece(chunk: Chunk, piece: Buffer): void {
     if (chunk !== this.#current || this.#broken) return;
     const to = chunk.start + chunk.length;
     if (this.#frame?.interrupted) this.#frame = undefined;
-    if (!this.#frame && this.#from === to - piece.length && this.#isDirect()) this.#openFrame(chunk, undefined);
+    if (!this.#frame && this.#from === to - piece.length && this.#isDirect(undefined))
+      this.#openFrame(chunk, undefined);
     if (this.#frame) {
       this.#frame.write(piece);
       this.#from = to;
@@ -152,10 +153,11 @@ export class Relay implements TransactionOwner<Forwarded> {
 
   // ---- to the next hop ----
 
-  /** Whether octets may go out as they come: nothing waits before them. */
-  #isDirect(): boolean {
+  /** Whether a frame of so many octets may go out as it comes: nothing waits before it, and the next hop takes frames of that kind. */
+  #isDirect(length: number | undefined): boolean {
     if (this.#broken || this.#gate !== 'open' || this.#queue.length > 0 || this.#reading) return false;
-    const {connection, writable} = this.target;
+    const {connection, writable, remote} = this.target;
+    if (remote?.explicitChunks === true && (length ?? Infinity) > uninterruptibleBytes) return false;
     return writable && connection !== undefined && !(connection.congested && this.#isShared);
   }
 
@@ -227,7 +229,8 @@ export class Relay implements TransactionOwner<Forwarded> {
       }
       const part = this.#queue[0] ?? this.#partOfCurrent();
       if (part === undefined) return;
-      const bytes = part.transfer.spool.read(part.from, Math.min(frameBytes, part.to - part.from));
+      const most = this.target.remote?.explicitChunks === true ? uninterruptibleBytes : frameBytes;
+      const bytes = part.transfer.spool.read(part.from, Math.min(most, part.to - part.from));
       if (bytes instanceof Promise) void this.#readLater(part, bytes);
       else this.#writePart(connection, part, bytes);
     }

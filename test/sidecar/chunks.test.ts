@@ -117,6 +117,25 @@ test('RFC 4975 §7.1.1: a long chunk is relayed before it has ended, and gives w
   t.is(messagesIn(sends)[1], 'in between');
 });
 
+test('RFC 4975 §7.1.1: a next hop that takes no open ranges is relayed chunks of 2048 octets, each range exact', async (t) => {
+  const one = await boundLeg(fixture.plane);
+  const two = await boundLeg(fixture.plane, {}, {chunks: 'explicit'});
+  takesAll(two.peer);
+  (await one.leg.pair(two.leg)).open();
+  const body = 'e'.repeat(5000);
+  one.send({id: 'expl0001', message: 'a', range: '1-*/5000', body});
+  one.send({id: 'expl0002', message: 'b', range: '1-2/2', body: 'hi'});
+  t.is(await answered(one, 'expl0002'), '200');
+  t.is(await answered(one, 'expl0001'), '200');
+  const sends = two.peer.frames.filter((each) => each.what === 'SEND');
+  const ranges = ['1-2048/5000', '2049-4096/5000', '4097-5000/5000', '1-2/2'];
+  t.deepEqual(
+    sends.map((each) => each.headers['byte-range']),
+    ranges,
+  );
+  t.deepEqual(messagesIn(sends), [body, 'hi']);
+});
+
 test('RFC 4975 §7.1: an end-line of another transaction in a body passes unharmed, and none is written apart from its body', async (t) => {
   const [one, two] = await relayedPair(fixture.plane);
   takesAll(two.peer);
