@@ -48,7 +48,10 @@ export interface OfferedMessage {
   readonly bytes: Uint8Array;
   /** The MSRP Message-ID: for logs; it is never the message's identity (T62). */
   readonly messageId: string;
-  /** `held`: the leg has no partner. `undelivered`: the partner's peer refused it, was silent for too long or was lost. */
+  /**
+   * `held`: the leg has no partner. `undelivered`: some of it went to the partner's peer, who was silent for too long, was lost, or answered that
+   * the session is of no use. What a peer answers of one message (400, 403, 413, 415, 423, 501) is the sender's answer, and the PF is not asked.
+   */
   readonly why: 'held' | 'undelivered';
   /** The partner's answer, where `undelivered` came from one: an MSRP status. */
   readonly status: number | undefined;
@@ -89,7 +92,6 @@ export interface Leg {
   onMessage: ((message: OfferedMessage) => Promise<Verdict>) | undefined;
   /** A copy of each notification (message/imdn+xml, wrapped or bare) that was relayed *from* this leg, after its peer got the 200. */
   onNotificationRelayed: ((message: OutgoingMessage) => void) | undefined;
-  /** A copy of what identifies each chat message relayed from this leg, after the 200: imdn.Message-ID where it has one. */
   onEnd: ((end: LegEnd) => void) | undefined;
 
   /** Sends a message in chunks, in order after what was sent before; resolves with the answer to its last chunk. Always asks for failure reports (T24). */

@@ -96,7 +96,9 @@ export class Channel implements Owner {
   #pair({pairing, leg, other}: Extract<Command, {pair: unknown}>['pair']): void {
     const one = this.#sessions.get(leg);
     const two = this.#sessions.get(other);
-    if (one && two && one !== two) this.#pairings.set(pairing, this.#exchange.pair(one, two));
+    if (one && two && one !== two && !one.ending && !two.ending) {
+      this.#pairings.set(pairing, this.#exchange.pair(one, two));
+    }
     this.tell({paired: {pairing}});
   }
 

@@ -52,6 +52,8 @@ export class Connection {
   #receiver: FrameReceiver | undefined;
   #frame: Frame | undefined;
   #flushed = 0;
+  /** Octets handed to the socket: what the counter of queued octets knows of. */
+  #counted = 0;
   #flushing = false;
   #closed = false;
   /** Sessions, or relays of them, for whose sake nothing is read. */
@@ -61,6 +63,10 @@ export class Connection {
   #readAt: number;
   #wroteAt: number;
   #frameSince: number | undefined;
+  /** Frames read so far; of the one that is being read, the head has been understood. */
+  #frames = 0;
+  #framesSwept = 0;
+  #hasHead = false;
   #strikes = 0;
 
   constructor(exchange: Exchange, socket: Socket) {
@@ -71,12 +77,15 @@ export class Connection {
     this.#parser = createFrameParser(
       {
         onStart: (head) => {
+          this.#hasHead = true;
           this.#receiver = this.#start(head);
         },
         onBody: (piece) => this.#receiver?.piece(piece),
         onEnd: (flag) => {
           const receiver = this.#receiver;
           this.#receiver = undefined;
+          this.#hasHead = false;
+          this.#frames += 1;
           receiver?.end(flag);
         },
         onError: () => {
@@ -188,7 +197,6 @@ export class Connection {
     this.#exchange.queued(total - this.#counted);
     this.#counted = total;
   }
-  #counted = 0;
 
   /** Calls once when no longer congested. */
   onceDrained(listener: () => void): void {
@@ -206,6 +214,10 @@ export class Connection {
   }
 
   // ---- reading ----
+
+  get paused(): boolean {
+    return this.#pausedBy.size > 0;
+  }
 
   /** Reads no more until every `who` that paused has resumed. */
   pause(who: object): void {
@@ -292,10 +304,15 @@ export class Connection {
       this.#frameSince = undefined;
       return;
     }
+    if (this.#framesSwept !== this.#frames) this.#frameSince = undefined;
+    this.#framesSwept = this.#frames;
     this.#frameSince ??= now;
     if (now - this.#readAt >= 1000) this.#parser.idle();
-    const limit = this.#exchange.options.limits.unfinishedFrameSeconds * 1000;
-    if (now - Math.max(this.#readAt, this.#frameSince) < limit) return;
+    // A body may take its time as long as it goes on; a head may not, however steadily it trickles.
+    const {unfinishedFrameSeconds, unfinishedMessageSeconds} = this.#exchange.options.limits;
+    const isStill = now - Math.max(this.#readAt, this.#frameSince) >= unfinishedFrameSeconds * 1000;
+    const trickles = !this.#hasHead && now - this.#frameSince >= unfinishedMessageSeconds * 1000;
+    if (!isStill && !trickles) return;
     this.#exchange.counters.unfinished += 1;
     this.#end('idle');
   }

@@ -21,6 +21,8 @@ interface Part {
 interface Forwarded {
   readonly transfer: Transfer;
   readonly chunk: Chunk | undefined;
+  /** Answers to frames of an earlier connection of the next hop are of no interest. */
+  readonly life: number;
 }
 
 /** Octets of one frame that is made out of the spool, and the most that one may have without being interruptible (RFC 4975 §7.1.1). */
@@ -41,6 +43,8 @@ export class Relay implements TransactionOwner<Forwarded> {
   /** Octets of a part are being read from disk. */
   #reading = false;
   #waitingSince: number | undefined;
+  /** Counts the connections of the next hop. */
+  #life = 0;
 
   /** The chunk that is just coming, up to where it is written or queued, and the frame it is written in. */
   #current: Chunk | undefined;
@@ -183,7 +187,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     whole: boolean,
   ): OpenFrame {
     const {nextHopSeconds} = this.source.exchange.options;
-    const transaction = connection.begin<Forwarded>(this, {transfer, chunk}, nextHopSeconds * 1000);
+    const transaction = connection.begin<Forwarded>(this, {transfer, chunk, life: this.#life}, nextHopSeconds * 1000);
     transfer.pending += 1;
     transfer.forwarded = true;
     if (chunk) chunk.outstanding += 1;
@@ -311,18 +315,18 @@ export class Relay implements TransactionOwner<Forwarded> {
 
   // ---- answers ----
 
-  onAnswer({transfer, chunk}: Forwarded, status: number): void {
+  onAnswer({transfer, chunk, life}: Forwarded, status: number): void {
+    if (this.#broken || life !== this.#life || transfer.relay !== this) return;
     transfer.pending -= 1;
     if (chunk) chunk.outstanding -= 1;
-    if (this.#broken || transfer.relay !== this) return;
     if (status === 200) this.#check(transfer, chunk);
     else if (ofTheMessage.has(status)) this.source.refuse(transfer, status);
     else this.target.end('protocol-error', status);
   }
 
-  onNoAnswer({transfer}: Forwarded, why: NoAnswer): void {
-    transfer.pending -= 1;
-    if (!this.#broken && transfer.relay === this) this.target.end(why === 'lost' ? 'connection-lost' : 'silent');
+  onNoAnswer({transfer, life}: Forwarded, why: NoAnswer): void {
+    if (this.#broken || life !== this.#life || transfer.relay !== this) return;
+    this.target.end(why === 'lost' ? 'connection-lost' : 'silent');
   }
 
   #check(transfer: Transfer, chunk: Chunk | undefined): void {
@@ -338,6 +342,16 @@ export class Relay implements TransactionOwner<Forwarded> {
   }
 
   // ---- end ----
+
+  /** The next hop has another connection from now on (a re-INVITE): what it has not answered goes there again, whole. */
+  restart(): void {
+    this.#life += 1;
+    this.#current = this.#frame = undefined;
+    this.#queue.length = 0;
+    this.#backlog = 0;
+    this.source.resend(this);
+    this.#relieve();
+  }
 
   /** Called a few times a second: the next hop must be reachable in time. */
   sweep(now: number): void {

@@ -69,6 +69,11 @@ export class Session {
     return this.#ended;
   }
 
+  /** It ends, or has ended: nothing new begins. */
+  get ending(): boolean {
+    return this.#end !== undefined;
+  }
+
   get isBound(): boolean {
     return this.#isBound && this.connection !== undefined;
   }
@@ -95,7 +100,10 @@ export class Session {
     const before = this.remotePath;
     this.remote = remote;
     if (before === this.remotePath) return;
-    if (before !== undefined) this.#unbind();
+    if (before !== undefined) {
+      this.#unbind();
+      for (const feeder of this.feeders) feeder.restart();
+    }
     if (remote.active && !this.#isBound) this.#connect(remote.path[0] ?? '');
     else if (this.isBound) this.ready();
   }
@@ -195,19 +203,14 @@ export class Session {
   }
 
   #receive(connection: Connection, head: FrameHead, known: Transfer | undefined): FrameReceiver {
-    const {limits} = this.exchange.options;
+    if (known === undefined && this.#isFull) {
+      this.exchange.counters.overLimit += 1;
+      return this.#answering(connection, head, 413);
+    }
     const transfer = known ?? new Transfer(this, head);
     const chunk = new Chunk(transfer, connection, head);
     if (known === undefined) {
-      const full = this.#assembling.size + this.#unsettled.size >= limits.messagesPerSession;
       this.#assembling.set(transfer.messageId, transfer);
-      transfer.relay = this.relay;
-      if (full || (this.relay?.overflows ?? false)) {
-        this.exchange.counters.overLimit += 1;
-        this.refuse(transfer, 413);
-        chunk.answer(413);
-        return chunk;
-      }
       this.relay?.adopt(transfer);
     }
     transfer.statedTotal ??= head.byteRange?.total;
@@ -220,6 +223,12 @@ export class Session {
     }
     transfer.relay?.begin(chunk, head);
     return chunk;
+  }
+
+  /** No further message is taken: too many are unsettled, or too much waits for a slow partner. */
+  get #isFull(): boolean {
+    const {messagesPerSession} = this.exchange.options.limits;
+    return this.#assembling.size + this.#unsettled.size >= messagesPerSession || this.relay?.overflows === true;
   }
 
   /** Called by a chunk whose frame has ended. */
@@ -313,6 +322,16 @@ export class Session {
     }
   }
 
+  /** What a relay carries and is not answered goes to it anew. */
+  resend(relay: Relay): void {
+    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) {
+      if (transfer.relay !== relay || transfer.settled !== undefined) continue;
+      transfer.pending = 0;
+      transfer.answerKept();
+      relay.adopt(transfer);
+    }
+  }
+
   /** A relay carries nothing any more: what it had unsettled is kept, and offered, whole messages in order of their completion. */
   takeBack(relay: Relay, status: number | undefined): void {
     if (this.relay === relay) this.relay = undefined;
@@ -376,7 +395,9 @@ export class Session {
   /** Messages whose chunks stopped coming are forgotten. */
   sweep(now: number): void {
     const {unfinishedMessageSeconds, idleSeconds} = this.exchange.options.limits;
-    for (const transfer of this.#assembling.values()) {
+    // Whose sender is not read cannot go on.
+    const unread = this.connection?.paused === true;
+    for (const transfer of unread ? [] : this.#assembling.values()) {
       if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
       this.exchange.counters.unfinished += 1;
       this.#assembling.delete(transfer.messageId);

@@ -179,7 +179,9 @@ export class Spool {
     this.#writes = this.#writes
       .then(async () => {
         const handle = await file;
-        await handle?.write(bytes, 0, bytes.length, at);
+        for (let done = 0; handle && done < bytes.length;) {
+          done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+        }
       })
       .catch(() => {
         this.#broken = true;

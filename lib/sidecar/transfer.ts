@@ -129,6 +129,7 @@ export class Chunk implements FrameReceiver {
     const {transfer} = this;
     const at = this.start + this.length;
     this.length += piece.length;
+    transfer.touchedAt = transfer.session.exchange.clock.now();
     if (transfer.settled !== undefined) return;
     const {session} = transfer;
     if (at + piece.length > session.maxMessageBytes || !transfer.spool.write(at, piece)) {

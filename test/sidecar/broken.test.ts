@@ -243,3 +243,29 @@ test('RFC 4975 §7.3: the sender leaves while his whole message is on its way: i
   t.is(await ended, 'connection-lost');
   t.deepEqual(texts(one.offered), ['last']);
 });
+
+test('RFC 4975 §7.2: answers to what was taken back change nothing, also when the legs are paired again', async (t) => {
+  const one = await boundLeg(fixture.plane);
+  const two = await boundLeg(fixture.plane);
+  const pairing = await one.leg.pair(two.leg);
+  pairing.open();
+  await carriedOut(fixture.plane);
+  one.send({id: 'agai0001', message: 'm', range: '1-2/4', body: 'ab', flag: '+'});
+  const first = await two.peer.next('SEND');
+  pairing.undo();
+  t.is(await answered(one, 'agai0001'), '200');
+  (await one.leg.pair(two.leg)).open();
+  await carriedOut(fixture.plane);
+  const again = await two.peer.next('SEND');
+  t.is(again.body, 'ab');
+  two.peer.write(answerText(first, 200));
+  one.send({id: 'agai0002', message: 'm', range: '3-4/4', body: 'cd'});
+  two.peer.write(answerText(await two.peer.next('SEND'), 200));
+  one.send({id: 'ping0001', range: '1-0/0'});
+  t.is(await answered(one, 'ping0001'), '200');
+  // One part of it is still unanswered.
+  t.false(one.peer.frames.some((each) => each.id === 'agai0002'));
+  two.peer.write(answerText(again, 200));
+  t.is(await answered(one, 'agai0002'), '200');
+  t.deepEqual(one.offered, []);
+});

@@ -1,13 +1,28 @@
 import test from 'ava';
 import {answerText, listeningPeer, MsrpPeer, sendText} from '../support/msrp-peer.ts';
-import {boundLeg, carriedOut, relayedPair, startFixture, takesAll, type Fixture} from './relay-fixture.ts';
+import {
+  boundLeg,
+  carriedOut,
+  messagesIn,
+  relayedPair,
+  startFixture,
+  takesAll,
+  undecided,
+  type Fixture,
+} from './relay-fixture.ts';
 
 let fixture: Fixture;
 let strict: Fixture;
 test.before(async () => {
   fixture = await startFixture();
   strict = await startFixture({
-    limits: {unfinishedFrameSeconds: 0.3, unfinishedMessageSeconds: 0.3, unboundSeconds: 0.5, sessions: 20},
+    limits: {
+      unfinishedFrameSeconds: 0.3,
+      unfinishedMessageSeconds: 0.3,
+      unboundSeconds: 0.5,
+      sessions: 20,
+      messagesPerSession: 3,
+    },
   });
 });
 test.after.always(async () => {
@@ -216,4 +231,56 @@ test('RFC 4975 §14: beyond the bound of sessions no leg is opened, and one is w
   t.true(legs.length <= 20);
   await Promise.all(legs.map((leg) => leg.release()));
   await (await strict.plane.openLeg({side: 'core', mode: 'hold', label: {}, maxMessageBytes: 10})).release();
+});
+
+test('RFC 4975 §9: a head that only trickles in ends its connection, too', async (t) => {
+  const {peer, ends} = await boundLeg(strict.plane);
+  const trickle = setInterval(() => {
+    peer.write('x');
+  }, 20);
+  peer.write('MSRP slow0001 SEND\r\nTo-Path: ');
+  await peer.end();
+  clearInterval(trickle);
+  await carriedOut(strict.plane);
+  t.deepEqual(ends, ['idle']);
+});
+
+test('RFC 4975 §10.5: beyond the bound of unsettled messages further ones get 413', async (t) => {
+  const held = await boundLeg(strict.plane);
+  const {offered, decide} = undecided(held);
+  for (let n = 1; n <= 5; n += 1) held.send({id: `many000${n}`, range: '1-1/1', body: String(n)});
+  await offered;
+  t.deepEqual([(await held.peer.next('413')).id, (await held.peer.next('413')).id], ['many0004', 'many0005']);
+  decide('accepted');
+  for (let n = 1; n <= 3; n += 1) t.is((await held.peer.next('200')).id, `many000${n}`);
+  held.send({id: 'many0006', range: '1-1/1', body: '6'});
+  t.is((await held.peer.next()).what, '200');
+});
+
+test('E6 RFC 4975 §8: what was relayed and not answered goes again, whole, to a peer that has moved', async (t) => {
+  const [first, second] = [await listeningPeer(), await listeningPeer()];
+  const one = await boundLeg(fixture.plane);
+  const two = await open();
+  two.connect({...remote, path: [first.uri], connection: 'active'});
+  const before = await first.accepted();
+  before.write(answerText(await before.next('SEND'), 200));
+  await two.bound(5000);
+  (await one.leg.pair(two)).open();
+  await carriedOut(fixture.plane);
+  one.send({id: 'move0001', message: 'm', range: '1-2/4', body: 'ab', flag: '+'});
+  one.send({id: 'move0002', message: 'm', range: '3-4/4', body: 'cd'});
+  await before.next('SEND');
+  await before.next('SEND');
+  two.connect({...remote, path: [second.uri], connection: 'active'});
+  const after = await second.accepted();
+  takesAll(after);
+  after.write(answerText(await after.next('SEND'), 200));
+  await one.peer.until(() => one.peer.frames.some((each) => each.id === 'move0002'));
+  t.deepEqual(messagesIn(after.frames), ['abcd']);
+  t.deepEqual(one.offered, []);
+  one.send({id: 'move0003', range: '1-1/1', body: 'e'});
+  await one.peer.until(() => one.peer.frames.some((each) => each.id === 'move0003'));
+  t.deepEqual(messagesIn(after.frames), ['abcd', 'e']);
+  first.close();
+  second.close();
 });

@@ -4,6 +4,9 @@ import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import test from 'ava';
+import {createMediaPlane} from '../../lib/adapters/sidecar/media-plane.ts';
+import {systemClock} from '../../lib/ports/clock.ts';
+import {silentLog} from '../../lib/ports/log.ts';
 import {answerText} from '../support/msrp-peer.ts';
 import {runNode} from '../support/child.ts';
 import {boundLeg, connectPlane, relayedPair, startFixture, startRelay, takesAll} from './relay-fixture.ts';
@@ -163,4 +166,24 @@ test('RFC 4975 §7.1.1: a spool directory is made where it is missing, and nothi
   t.is(unlucky.offered.length, 0);
   await broken.close();
   rmSync(path.join(directory, '..', '..'), {recursive: true});
+});
+
+test('E3 with TLS both ends show a certificate of one authority; who has none, or a stranger’s, is not heard', async (t) => {
+  const file = (name: string) => path.resolve('test/fixtures/relay-tls', name);
+  const tls = {ca: file('authority.pem'), cert: file('node.pem'), key: file('node-key.pem')};
+  const child = await startRelay('0.0.0.0:0', {tls});
+  const [, port = ''] = /"control":"0\.0\.0\.0:(\d+)"/.exec(child.output()) ?? [];
+  const control = `localhost:${port}`;
+  const options = {control, owner: 'pf', clock: systemClock, log: silentLog};
+  const leg = {side: 'access', mode: 'hold', label: {}, maxMessageBytes: 1} as const;
+  for (const wrong of [{}, {tls: {...tls, cert: file('stranger.pem'), key: file('stranger-key.pem')}}]) {
+    const stranger = createMediaPlane({...options, ...wrong, openMilliseconds: 500});
+    await t.throwsAsync(stranger.openLeg(leg), {message: /away/});
+    await stranger.close();
+  }
+  const plane = createMediaPlane({...options, tls, openMilliseconds: 10_000});
+  t.truthy(await plane.openLeg(leg));
+  await plane.close();
+  child.process.kill('SIGTERM');
+  t.is(await child.ended, 0);
 });
