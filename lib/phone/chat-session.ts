@@ -69,6 +69,8 @@ export class ChatSession {
   async sendAgain(message: SentMessage, options: Omit<TextOptions, 'messageId'> = {}): Promise<ChunkOutcome> {
     this.#onSent(message);
     const {failureReport, successReport} = options;
+    // Without a connection in time the message is lost like one whose connection broke.
+    await this.msrp.bound().catch(() => undefined);
     const outcome = await this.msrp.send(message.bytes, {
       contentType: 'message/cpim',
       ...(failureReport === undefined ? {} : {failureReport}),
