@@ -43,6 +43,7 @@ export class ChatSession {
   #client: Answered | undefined;
   #fork: Fork | undefined;
   #pairing: Pairing | undefined;
+  #storedBeforeAck = false;
   #storing: Promise<unknown> = Promise.resolve();
   #ringing = false;
 
@@ -270,9 +271,15 @@ export class ChatSession {
     return verdict;
   }
 
+  /** The PF has accepted for the user: his first message may have been faster than the inviter's ACK. */
+  held(): void {
+    if (this.#storedBeforeAck) void this.#stored();
+  }
+
   /** Something waits for a user who may be there by now: ring him in this session's name. */
   async #stored(): Promise<void> {
     const {deliveries, log} = this.#context;
+    if (this.#state === 'inviting') this.#storedBeforeAck = true;
     if (this.#state === 'ended') deliveries.trigger(this.servedUser, 'message');
     if (this.#state !== 'holding' || this.#ringing) return;
     this.#ringing = true;

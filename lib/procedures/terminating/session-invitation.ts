@@ -97,7 +97,8 @@ async function acceptInvitation(
 
   log.info({...where, store: store.available}, answered ? 'a device took the session' : 'the PF accepts for its user');
   if (answered !== undefined) await session.join(answered);
-  else if (session.invitation.firstMessage !== undefined) deliveries.later(session.servedUser);
+  else session.held();
+  if (answered === undefined && session.invitation.firstMessage !== undefined) deliveries.later(session.servedUser);
 }
 
 /** Accepting for the user means keeping: the store must be there, and a first message that rode in the INVITE is stored before the 200. */
