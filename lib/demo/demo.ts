@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {Account} from '../phone/ledger.ts';
 import {ladderHead, ladderLine, type LadderEvent} from './ladder.ts';
-import {endLeftovers} from './pf-process.ts';
+import {endLeftovers, lastLogLines} from './pf-process.ts';
 import {playScenario} from './scenario.ts';
 
 export interface DemoOptions {
@@ -45,12 +45,14 @@ export async function runDemo({json, out}: DemoOptions): Promise<number> {
     figures = await playScenario(folder, tell);
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error);
-    print({event: 'failure', sentence}, `\nThe demo failed: ${sentence}`);
+    const log = lastLogLines(folder);
+    print({event: 'failure', sentence, log}, ['', `The demo failed: ${sentence}`, ...log].join('\n'));
   } finally {
     clean();
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
   }
-  print({event: 'summary', ...figures}, summary(figures));
+  const {sent, ...arrived} = figures;
+  print({event: 'summary', ...arrived, sent}, summary(figures));
   return isComplete(figures) ? 0 : 1;
 }
 

@@ -10,6 +10,8 @@ import {fileURLToPath} from 'node:url';
 import {stringify} from 'yaml';
 import {readPortFile} from '../adapters/http/port-file.ts';
 
+const logName = 'cpm-pf.log';
+
 export interface PfSettings {
   /** Everything that it writes goes here. */
   readonly folder: string;
@@ -51,11 +53,10 @@ export function writePfConfig(settings: PfSettings): string {
   return file;
 }
 
-/** Starts it and waits until it says that it is ready. Rejects with what it logged last, after `milliseconds` or when it ended. */
+/** Starts it and waits until it says that it is ready. Rejects after `milliseconds`, or when it ended; `lastLogLines` tells why. */
 export async function startPf(settings: PfSettings, milliseconds = 10_000): Promise<PfProcess> {
   const config = writePfConfig(settings);
-  const logFile = path.join(settings.folder, 'cpm-pf.log');
-  const log = openSync(logFile, 'a');
+  const log = openSync(path.join(settings.folder, logName), 'a');
   const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
   const child = spawn(process.execPath, [cli, 'start', '--config', config], {stdio: ['ignore', log, log]});
   closeSync(log);
@@ -67,7 +68,7 @@ export async function startPf(settings: PfSettings, milliseconds = 10_000): Prom
   while (!(await isReady(path.join(settings.folder, 'run'), pid))) {
     if (Date.now() > deadline || ended(child)) {
       child.kill('SIGKILL');
-      throw new Error(`the Participating Function is not ready; it said last:\n${lastLines(logFile)}`);
+      throw new Error('the Participating Function did not become ready');
     }
     await wait(25);
   }
@@ -86,6 +87,12 @@ export async function startPf(settings: PfSettings, milliseconds = 10_000): Prom
       return child.exitCode ?? undefined;
     },
   };
+}
+
+/** What the PF of this folder logged last; nothing where it never ran. */
+export function lastLogLines(folder: string): readonly string[] {
+  const file = path.join(folder, logName);
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-8) : [];
 }
 
 /**
@@ -145,8 +152,4 @@ async function isReady(runtimeDirectory: string, pid: number): Promise<boolean> 
   } catch {
     return false;
   }
-}
-
-function lastLines(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-8).join('\n');
 }

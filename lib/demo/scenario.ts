@@ -173,8 +173,8 @@ function sipText(message: SipMessage): string | undefined {
   if (method === 'INVITE' && tagOf(message, 'To') === undefined && asserted !== undefined) {
     return `INVITE by ${/sip:([^@;>]+)/.exec(parseNameAddr(asserted).uri)?.[1] ?? '?'}`;
   }
-  const reason = headerOf(message, 'Reason');
-  return reason === undefined ? method : `${method}, ${reason}`;
+  const [, cause, text] = /cause=(\d+)(?:;text="([^"]*)")?/.exec(headerOf(message, 'Reason') ?? '') ?? [];
+  return cause === undefined ? method : `${method} (${cause} ${text ?? ''})`;
 }
 
 function size(bytes: Buffer): string {

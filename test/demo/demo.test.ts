@@ -1,0 +1,51 @@
+import {readdirSync, readFileSync} from 'node:fs';
+import test from 'ava';
+import {isComplete, runDemo} from '../../lib/demo/demo.ts';
+import {temporaryFolder} from '../support/temporary-folder.ts';
+
+const whole = {sent: 9, accepted: 9, delivered: 9, notified: 9, identical: true, inOrder: true};
+
+test('the demo: everything arrives over a SIGKILL, and nothing of it stays behind', async (t) => {
+  const folder = await temporaryFolder(t);
+  process.env['TMPDIR'] = folder;
+  const lines: string[] = [];
+  const status = await runDemo({json: true, out: {write: (text: string) => lines.push(...text.trimEnd().split('\n'))}});
+  const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  t.deepEqual(events.at(-1), {event: 'summary', ...whole}, lines.slice(-3).join('\n'));
+  t.is(status, 0);
+  t.true(events.some(({event, text}) => event === 'step' && String(text).includes('SIGKILL')));
+  t.true(events.some(({text}) => /SEND #3, 200 KB in \d+ chunks/.test(String(text))));
+  t.deepEqual(readdirSync(folder), []);
+  t.deepEqual(
+    commandLines().filter((text) => text.includes(folder)),
+    [],
+  );
+});
+
+test('the demo: anything missing, altered or out of order fails it', (t) => {
+  t.true(isComplete(whole));
+  for (const fault of [
+    {sent: 0, accepted: 0, delivered: 0, notified: 0},
+    {accepted: 8},
+    {delivered: 8},
+    {notified: 8},
+    {identical: false},
+    {inOrder: false},
+  ]) {
+    t.false(isComplete({...whole, ...fault}));
+  }
+});
+
+/** Of all processes of this machine. */
+function commandLines(): readonly string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      } catch {
+        // It ended while we looked.
+        return '';
+      }
+    });
+}
