@@ -31,13 +31,17 @@ export interface SipReply {
 
 /** A request outside a dialog. It gets exactly one of `respond` (final) and `proxy`; a second final answer is dropped and logged. */
 export interface IncomingRequest extends SipRequestView {
+  /** Rejects only where nothing went out and another answer can: a body too large for the server (513), or without Content-Type (500). */
   respond(status: number, reply?: SipReply): Promise<void>;
   /** Lets it go on unchanged along its Route, or to its Request-URI (record-routing INVITEs); resolves when that is done. */
   proxy(): Promise<void>;
 }
 
 export interface IncomingInvite extends IncomingRequest {
-  /** 200 with an answer; resolves with the dialog once the ACK came, rejects when it was cancelled or never acknowledged. */
+  /**
+   * 200 with an answer; resolves with the dialog once the ACK came, rejects when it was cancelled or never acknowledged, or when the inviter
+   * offered a session timer below 90 s, which has got its 422 then. An offered timer is taken (RFC 4028 §9).
+   */
   accept(reply: SipReply): Promise<SipDialog>;
   /** The inviter gave up; the 487 has gone out. Called at once when it already happened. */
   onCancel: ((reason: string | undefined) => void) | undefined;

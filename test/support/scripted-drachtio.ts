@@ -13,6 +13,8 @@ export interface ScriptedDrachtio {
   answersPings: boolean;
   /** Whether the secret is accepted. */
   acceptsSecret: boolean;
+  /** Where it says that it listens for SIP. */
+  contact: string;
   /** The first frame not yet taken whose payload, after its id, begins so. */
   next(start: string): Promise<string>;
   /** Sends a frame; `$id` in it stands for a fresh id. */
@@ -62,7 +64,7 @@ export async function scriptedDrachtio(port = 0): Promise<ScriptedDrachtio> {
     }
 
     if (type === 'authenticate') {
-      answer(server.acceptsSecret ? 'OK|udp/127.0.0.1:5060|v0.9.10|udp/127.0.0.1:5060' : 'NO|incorrect secret');
+      answer(server.acceptsSecret ? `OK|${server.contact}|v0.9.10|${server.contact}` : 'NO|incorrect secret');
       if (!server.acceptsSecret) socket.end();
     } else if (type === 'route') {
       answer('OK');
@@ -79,6 +81,7 @@ export async function scriptedDrachtio(port = 0): Promise<ScriptedDrachtio> {
     mostUnanswered: 0,
     answersPings: true,
     acceptsSecret: true,
+    contact: 'udp/127.0.0.1:5060',
     next: (start: string) =>
       new Promise<string>((resolve, reject) => {
         const timer = setTimeout(() => {

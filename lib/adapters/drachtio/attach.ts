@@ -13,7 +13,7 @@ const rest = ['options', 'subscribe', 'publish', 'refer', 'info', 'update'];
 
 export interface AttachOptions extends IncomingOptions {
   /** Takes a NOTIFY that came before the answer to its SUBSCRIBE; true when it was one. */
-  readonly takeNotify: (req: SrfRequest, server: SipServer) => boolean;
+  readonly takeNotify: (req: SrfRequest, res: SrfResponse, server: SipServer) => boolean;
 }
 
 /** Puts the procedures into the middleware of one server's drachtio-srf instance. */
@@ -33,8 +33,9 @@ export function attachHandlers(handlers: SipHandlers, fallback: Fallback, option
     }
 
     if (verdict === 'handled' || request.settled) return;
-    if (fallback === 'next') next();
-    else await request.proxy();
+    if (fallback === 'proxy') return request.proxy();
+    request.passed = true;
+    next();
   }
 
   for (const method of fallback === 'next' ? served : [...served, ...rest]) {
@@ -44,7 +45,7 @@ export function attachHandlers(handlers: SipHandlers, fallback: Fallback, option
         next();
         return;
       }
-      if (method === 'notify' && takeNotify(req, server)) return;
+      if (method === 'notify' && takeNotify(req, res, server)) return;
       decide(req, res, next).catch((error: unknown) => {
         log.error({error, method: req.method}, 'a request could not be answered');
       });

@@ -97,7 +97,8 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
   srf.on('error', (error: unknown) => {
     log.debug({error, server: name}, 'no connection to the SIP server');
   });
-  srf.on('connect', (error: unknown, addresses?: string) => {
+  // The application's own event comes too late: after a refusal the pause until the next attempt has been chosen by then.
+  srf.app.on('connect', (error: unknown, addresses?: string) => {
     if (!(error instanceof Error)) return void ready(addresses);
     log.error({server: name}, 'the SIP server refuses our secret');
     // A wrong secret does not mend itself: ask again only after the longest pause.

@@ -41,6 +41,8 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
   #ended = false;
   #bye: Promise<number> | undefined;
   #modifying: Promise<unknown> = Promise.resolve();
+  /** A re-INVITE of ours has no final answer yet. */
+  #offering = false;
   #onBye: SipDialog['onBye'];
   /** A BYE that came before anybody listened. */
   #missedBye: {readonly bye: SipRequestView; readonly by: 'peer' | 'server'} | undefined;
@@ -209,6 +211,8 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
 
   /** Our session as it stands (the same o= line, so that no media is set up anew) unless the owner says otherwise; the session timer goes on. */
   async #modified(request: SipRequestView): Promise<Answer> {
+    // Both sides at once: nobody's offer counts (RFC 3261 §14.2); the server does not see to it.
+    if (this.#offering) return {status: 491};
     const answer: Answer = (await this.onModify?.(request)) ?? {status: 200};
     if (answer.status < 200 || answer.status >= 300) return answer;
     const wantsBody = request.method === 'INVITE' || request.body.length > 0;
@@ -240,8 +244,10 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
   #reinvite(body: string, headers: Readonly<Record<string, string>>): Promise<SipResponseView> {
     if (this.#ended) return Promise.resolve(madeResponse(481, 'the dialog has ended'));
     const all = withDefaults(headers, {Contact: this.#options.contact, 'Content-Type': 'application/sdp'});
+    this.#offering = true;
     return new Promise((resolve) => {
       this.#send('INVITE', {headers: all, body}, (answer) => {
+        this.#offering = false;
         if (answer.kind === 'failed') {
           resolve(madeResponse(answer.status, answer.why));
           return;

@@ -34,6 +34,8 @@ export class DrachtioRequest implements IncomingRequest {
   protected readonly options: IncomingOptions;
   /** A final answer was given, or it was proxied or cancelled. */
   settled = false;
+  /** The application's own handlers have it; nothing here answers it any more. */
+  passed = false;
   readonly #view: ReturnType<typeof requestView>;
 
   constructor(req: SrfRequest, res: SrfResponse, options: IncomingOptions) {
@@ -106,6 +108,8 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
     req.on('cancel', (message: SrfMessage) => {
       this.#cancel = {reason: parseHeaders(message.raw ?? '').get('reason')};
       this.settled = true;
+      // The 487 has gone out; this answer only lets the server forget the request, which it keeps for 64 s otherwise.
+      if (!this.passed) sendReply(options.server, res, {status: 487}, () => undefined);
       this.#onCancel?.(this.#cancel.reason);
     });
   }

@@ -14,9 +14,9 @@ import {attachHandlers, type Fallback} from './attach.ts';
 import type {SipServer} from './connection.ts';
 import {sendInvite, unsentInvite} from './outgoing-invite.ts';
 import {withDefaults} from './headers.ts';
-import {requestView} from './reply.ts';
+import {requestView, sendReply} from './reply.ts';
 import {isOwnUri} from './proxy-target.ts';
-import type {SrfRequest} from './srf-types.ts';
+import type {SrfRequest, SrfResponse} from './srf-types.ts';
 import {DrachtioSubscription, grantedSeconds} from './subscription.ts';
 import {
   dialogRequestOptions,
@@ -217,11 +217,16 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
     });
   }
 
-  /** The server has refused such a NOTIFY with 500 by itself; what it says is not lost all the same. */
-  function takeNotify(req: SrfRequest, server: SipServer): boolean {
+  /**
+   * The server has refused such a NOTIFY with 500 by itself; what it says is not lost all the same. It must be answered although nothing goes
+   * out: one that an application leaves alone ends the server (0.9.10) when it tidies up 64 s later.
+   */
+  function takeNotify(req: SrfRequest, res: SrfResponse, server: SipServer): boolean {
     const overtaking = early.get(req.get('Call-ID') ?? '');
-    overtaking?.push(requestView(req, server));
-    return overtaking !== undefined;
+    if (overtaking === undefined) return false;
+    overtaking.push(requestView(req, server));
+    sendReply(server, res, {status: 200}, () => undefined);
+    return true;
   }
 
   return sip;

@@ -93,6 +93,10 @@ export function transact(transaction: Transaction, {clock, log}: {clock: Clock; 
       }
 
       req.on('response', received);
+      // drachtio-srf brings a peer's UPDATE that crosses an INVITE of ours here: glare (RFC 3311 §5.2).
+      req.on('update', (_update: SrfRequest, res: SrfResponse) => {
+        res.send(491, undefined, {}, () => undefined);
+      });
       transaction.onSent?.(req);
     });
   } catch (error) {

@@ -156,3 +156,21 @@ test.serial(
     t.is((await peer.next('SIP/2.0 202')).body.toString(), 'grüße');
   }),
 );
+
+test.serial(
+  'RFC 3261 §14.2: a re-INVITE or UPDATE that crosses ours is refused with 491, the next one is not',
+  withBench(async (t, bench) => {
+    const {dialog, peer, send} = await callTo(bench, await bench.peer());
+    const modifying = dialog.modify(offer);
+    const ours = await peer.next('INVITE');
+    send('INVITE', ['Content-Type: application/sdp'], answer);
+    t.is((await peer.next('SIP/2.0 491')).header('CSeq'), '1 INVITE');
+    send('ACK');
+    send('UPDATE', ['Content-Type: application/sdp'], answer);
+    t.is((await peer.next('SIP/2.0 491')).header('CSeq'), '2 UPDATE');
+    peer.answer(ours, '491 Request Pending');
+    t.is((await modifying).status, 491);
+    send('INVITE', ['Content-Type: application/sdp'], answer);
+    t.is((await peer.next('SIP/2.0 200')).header('CSeq'), '3 INVITE');
+  }),
+);

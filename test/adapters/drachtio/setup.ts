@@ -185,7 +185,7 @@ export async function callTo(
   if (outcome.kind !== 'accepted') throw new Error(`not accepted: ${JSON.stringify(outcome)}`);
   let cseq = 0;
   const send = (method: string, lines: readonly string[] = [], body = ''): void => {
-    cseq += 1;
+    if (method !== 'ACK') cseq += 1;
     bob.send(
       [
         `${method} sip:${bench.server.sip} SIP/2.0`,
