@@ -31,7 +31,7 @@ export interface PfProcess {
 }
 
 /** Writes the configuration file and gives its name. */
-export function writePfConfig(settings: PfSettings): string {
+function writePfConfig(settings: PfSettings): string {
   const file = path.join(settings.folder, 'cpm-pf.yaml');
   const sections = {
     node: {

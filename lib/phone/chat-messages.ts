@@ -1,14 +1,12 @@
 /** What a phone puts into its messages: chat as CPIM, and disposition notifications (RFC 3862, RFC 5438, CPM-CF 5.4). */
 import {randomBytes} from 'node:crypto';
-import {
-  formatCpim,
-  imdnMessageId,
-  isNotification,
-  parseCpim,
-  requestedDispositions,
-  type Cpim,
-} from '../codecs/cpim.ts';
+import {formatCpim, imdnMessageId, parseCpim, requestedDispositions, type Cpim} from '../codecs/cpim.ts';
+import {formatNotificationCpim, parseNotifications, type Imdn} from '../codecs/imdn.ts';
+import {isType} from '../codecs/mime.ts';
 import type {Disposition} from '../cpm/deferred-message.ts';
+import {CpmError} from '../errors.ts';
+
+const anonymous = '<sip:anonymous@anonymous.invalid>';
 
 /** The two notifications that a recipient's phone makes. */
 export type NotificationKind = 'delivered' | 'displayed';
@@ -46,25 +44,18 @@ export function chatMessage(message: {
 }
 
 /** The CPIM of a notification about a message that came (RFC 5438 §7.2.1). */
-export function notificationMessage(messageId: string, kind: NotificationKind, now = new Date()): Buffer {
-  const element = kind === 'delivered' ? 'delivery-notification' : 'display-notification';
-  const xml = Buffer.from(
-    `<?xml version="1.0" encoding="UTF-8"?>\r\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">` +
-      `<message-id>${messageId}</message-id><datetime>${now.toISOString()}</datetime>` +
-      `<${element}><status><${kind}/></status></${element}></imdn>`,
-  );
-  return formatCpim({
-    headers: envelope(newMessageId()),
-    contentHeaders: [
-      {name: 'Content-Type', value: 'message/imdn+xml'},
-      {name: 'Content-Disposition', value: 'notification'},
-      {name: 'Content-Length', value: String(xml.length)},
-    ],
-    body: xml,
+export function notificationMessage(messageId: string, status: NotificationKind, now = new Date()): Buffer {
+  const dateTime = now.toISOString();
+  return formatNotificationCpim({
+    imdn: {messageId, dateTime, kind: status === 'delivered' ? 'delivery' : 'display', status},
+    from: anonymous,
+    to: anonymous,
+    messageId: newMessageId(),
+    dateTime,
   });
 }
 
-/** What a message that came is: a chat message, a notification about one of ours, or anything else. */
+/** What a message that came is: a chat message, notifications about ours, or anything else. */
 export type Read =
   | {
       readonly kind: 'chat';
@@ -72,18 +63,23 @@ export type Read =
       readonly dispositions: ReadonlySet<Disposition>;
       readonly cpim: Cpim;
     }
-  | {readonly kind: 'notification'; readonly messageId: string; readonly status: string}
+  | {readonly kind: 'notifications'; readonly notifications: readonly Imdn[]}
   | {readonly kind: 'other'};
 
-/** Looks into a message; `contentType` is the one of MSRP or SIP. */
+/** Looks into a message; `contentType` is the one of MSRP or SIP. What cannot be read is `other`. */
 export function readMessage(contentType: string, bytes: Buffer): Read {
-  if (/^message\/imdn\+xml/i.test(contentType)) return readNotification(bytes.toString());
-  if (!/^message\/cpim/i.test(contentType)) return {kind: 'other'};
-  const cpim = parseCpim(bytes);
-  if (isNotification(cpim)) return readNotification(cpim.body.toString());
-  const messageId = imdnMessageId(cpim);
-  if (messageId === undefined) return {kind: 'other'};
-  return {kind: 'chat', messageId, dispositions: requestedDispositions(cpim), cpim};
+  try {
+    const notifications = parseNotifications(contentType, bytes);
+    if (notifications.length > 0) return {kind: 'notifications', notifications};
+    if (!isType(contentType, 'message/cpim')) return {kind: 'other'};
+    const cpim = parseCpim(bytes);
+    const messageId = imdnMessageId(cpim);
+    if (messageId === undefined) return {kind: 'other'};
+    return {kind: 'chat', messageId, dispositions: requestedDispositions(cpim), cpim};
+  } catch (error) {
+    if (error instanceof CpmError) return {kind: 'other'};
+    throw error;
+  }
 }
 
 /** An imdn.Message-ID (RFC 5438 §6.3 asks for 64 random bits). */
@@ -91,16 +87,10 @@ export function newMessageId(): string {
   return randomBytes(12).toString('hex');
 }
 
-function readNotification(xml: string): Read {
-  const [, messageId] = /<(?:\w+:)?message-id>\s*([^<\s]+)\s*</.exec(xml) ?? [];
-  const [, status] = /<(?:\w+:)?status>\s*<(?:\w+:)?([\w-]+)\s*\/?>/.exec(xml) ?? [];
-  return messageId === undefined || status === undefined ? {kind: 'other'} : {kind: 'notification', messageId, status};
-}
-
 function envelope(messageId: string): readonly {readonly name: string; readonly value: string}[] {
   return [
-    {name: 'From', value: '<sip:anonymous@anonymous.invalid>'},
-    {name: 'To', value: '<sip:anonymous@anonymous.invalid>'},
+    {name: 'From', value: anonymous},
+    {name: 'To', value: anonymous},
     {name: 'DateTime', value: new Date().toISOString()},
     {name: 'NS', value: 'imdn <urn:ietf:params:imdn>'},
     {name: 'imdn.Message-ID', value: messageId},

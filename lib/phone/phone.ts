@@ -223,12 +223,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     received?: ReceivedMessage,
   ): boolean {
     const read = readMessage(contentType, bytes);
-    if (read.kind === 'notification') {
-      const notification: Notification = {messageId: read.messageId, status: read.status, via, bytes};
-      sent.items.find(({messageId}) => messageId === read.messageId)?.notified.push(read.status);
-      sent.changed();
-      notifications.push(notification);
-      trace({kind: 'notified', notification});
+    if (read.kind === 'notifications') {
+      for (const {messageId, status} of read.notifications) takeNotification({messageId, status, via, bytes});
       return true;
     }
     if (read.kind !== 'chat' || session === undefined || received === undefined) return read.kind === 'chat';
@@ -250,6 +246,13 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     ];
     if (options.notifications !== 'none') void notifyInOrder(message, wanted);
     return true;
+  }
+
+  function takeNotification(notification: Notification): void {
+    sent.items.find(({messageId}) => messageId === notification.messageId)?.notified.push(notification.status);
+    sent.changed();
+    notifications.push(notification);
+    trace({kind: 'notified', notification});
   }
 
   async function notifyInOrder(message: ReceivedChat, kinds: readonly NotificationKind[]): Promise<void> {
