@@ -1,6 +1,6 @@
 /** A leg: one MSRP session with one peer. It finds the message that a chunk belongs to and hands it to the relay or to the PF. */
-import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
-import {leftmostUri} from '../codecs/msrp/uri.ts';
+import type {FrameHead} from '../codecs/msrp/frame.ts';
+import {answering, unheard} from './answering.ts';
 import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
@@ -187,25 +187,28 @@ export class Session {
   onSend(head: FrameHead): FrameReceiver {
     this.lastActivity = this.exchange.clock.now();
     const {connection} = this;
-    if (connection === undefined) return nobody;
+    if (connection === undefined) return unheard;
     this.#announceBound();
     if (!head.hasBody || (head.contentType === undefined && (head.bodyLength ?? 1) === 0)) {
       // An empty SEND binds and keeps alive; it is no message.
-      return this.#answering(connection, head, 200);
+      return answering(connection, head, 200);
     }
     const known = this.#assembling.get(head.messageId?.toString('latin1') ?? '');
-    if (known?.settled !== undefined) return this.#refused(connection, head, known, known.settled);
-    if (known === undefined && (this.#refuses || this.#end !== undefined))
-      return this.#answering(connection, head, 481);
-    if (head.contentType === undefined) return this.#answering(connection, head, 400);
-    if (known !== undefined && head.byteRange === undefined) return this.#answering(connection, head, 400);
+    if (known?.settled !== undefined) {
+      return answering(connection, head, known.settled, (flag) => {
+        if (flag !== '+') this.#assembling.delete(known.messageId);
+      });
+    }
+    if (known === undefined && (this.#refuses || this.#end !== undefined)) return answering(connection, head, 481);
+    if (head.contentType === undefined) return answering(connection, head, 400);
+    if (known !== undefined && head.byteRange === undefined) return answering(connection, head, 400);
     return this.#receive(connection, head, known);
   }
 
   #receive(connection: Connection, head: FrameHead, known: Transfer | undefined): FrameReceiver {
     if (known === undefined && this.#isFull) {
       this.exchange.counters.overLimit += 1;
-      return this.#answering(connection, head, 413);
+      return answering(connection, head, 413);
     }
     const transfer = known ?? new Transfer(this, head);
     const chunk = new Chunk(transfer, connection, head);
@@ -273,32 +276,6 @@ export class Session {
   onReport(head: FrameHead): void {
     this.lastActivity = this.exchange.clock.now();
     this.reports.pass(head);
-  }
-
-  #answering(connection: Connection, head: FrameHead, status: number): FrameReceiver {
-    const answered = status === 200 ? head.failureReport === 'yes' : head.failureReport !== 'no';
-    if (!answered) return nobody;
-    const transactionId = head.transactionId.toString('latin1');
-    const toPath = leftmostUri(head.fromPath).toString('latin1');
-    const fromPath = head.toPath.toString('latin1');
-    return {
-      piece: () => undefined,
-      end: () => {
-        connection.respond({transactionId, toPath, fromPath, status});
-      },
-    };
-  }
-
-  /** A further chunk of a message that was refused. */
-  #refused(connection: Connection, head: FrameHead, transfer: Transfer, status: number): FrameReceiver {
-    const answering = this.#answering(connection, head, status);
-    return {
-      piece: () => undefined,
-      end: (flag: Flag) => {
-        answering.end(flag);
-        if (flag !== '+') this.#assembling.delete(transfer.messageId);
-      },
-    };
   }
 
   // ---- modes ----
@@ -407,5 +384,3 @@ export class Session {
     if (idleSeconds > 0 && now - this.lastActivity >= idleSeconds * 1000) this.end('idle');
   }
 }
-
-const nobody: FrameReceiver = {piece: () => undefined, end: () => undefined};

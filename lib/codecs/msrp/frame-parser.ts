@@ -6,6 +6,7 @@
  * what lies between; when it is not there, the octets decide, and this peer's Byte-Range is not believed again.
  */
 import {CpmError} from '../../errors.ts';
+import {Gathered} from './gathered.ts';
 import type {Flag, FrameHead} from './frame.ts';
 import {flagOf, HeadReader, unintelligible} from './head-reader.ts';
 
@@ -52,8 +53,6 @@ const newline = Buffer.from('\r\n');
 const hyphens = Buffer.from('\r\n-------');
 /** Octets of an end-line beside its transaction id: CRLF, seven hyphens, flag, CRLF. */
 const endLineExtra = hyphens.length + 1 + newline.length;
-/** Octets below which a piece of a gathered body is copied. */
-const smallPiece = 2048;
 const nothing = Buffer.alloc(0);
 
 class Parser implements FrameParser {
@@ -81,11 +80,7 @@ class Parser implements FrameParser {
   #started = false;
 
   /** Pieces of a body, its end-line included, that wait for their end to be seen. */
-  #pieces: Buffer[] = [];
-  /** Small pieces are copied together: `#roomLength` octets of `#room` are used. */
-  #room = nothing;
-  #roomLength = 0;
-  #gathered = 0;
+  readonly #gathered = new Gathered();
   #awaited = 0;
   #believes = true;
 
@@ -112,7 +107,7 @@ class Parser implements FrameParser {
   idle(): void {
     if (this.#state !== 'jump') return;
     this.#guard(() => {
-      this.#replay(this.#takePieces());
+      this.#replay(this.#gathered.take());
     });
   }
 
@@ -122,7 +117,7 @@ class Parser implements FrameParser {
     } catch (error) {
       if (!(error instanceof CpmError) || error.code !== 'CPM_MSRP_FRAME') throw error;
       this.#state = 'failed';
-      this.#pieces = [];
+      this.#gathered.take();
       this.#handlers.onError(error);
     }
   }
@@ -231,18 +226,16 @@ class Parser implements FrameParser {
     }
     // Not here yet. The head stays while its body is gathered.
     if (this.#keptLength === 0) this.#keep(input, at - this.#headLength, at);
-    this.#gathered = 0;
     this.#state = 'jump';
     return at;
   }
 
   #gather(input: Buffer, at: number): number {
-    const to = Math.min(input.length, at + this.#awaited - this.#gathered);
-    this.#gathered += to - at;
-    this.#store(input.subarray(at, to));
-    if (this.#gathered < this.#awaited) return to;
+    const to = Math.min(input.length, at + this.#awaited - this.#gathered.length);
+    this.#examined += this.#gathered.add(input.subarray(at, to));
+    if (this.#gathered.length < this.#awaited) return to;
 
-    const pieces = this.#takePieces();
+    const pieces = this.#gathered.take();
     const endLine = this.#delimiterLength + 1 + newline.length;
     const last = pieces.at(-1) ?? nothing;
     if (last.length < endLine) pieces.splice(-2, 2, Buffer.concat(pieces.slice(-2)));
@@ -252,39 +245,11 @@ class Parser implements FrameParser {
       this.#replay(pieces);
       return to;
     }
-    this.#head.bodyLength = this.#gathered - endLine;
+    this.#head.bodyLength = this.#awaited - endLine;
     for (const each of pieces) this.#body(each, 0, each === piece ? each.length - endLine : each.length);
     this.#start();
     this.#end(flagOf(piece[piece.length - 1 - newline.length] ?? 0) ?? '$');
     return to;
-  }
-
-  /** Keeps a view of a large piece, a copy of a small one: a body that comes octet by octet is not kept as so many views. */
-  #store(piece: Buffer): void {
-    if (piece.length >= smallPiece || this.#roomLength + piece.length > this.#room.length) {
-      this.#flushRoom();
-      if (piece.length >= smallPiece) {
-        this.#pieces.push(piece);
-        return;
-      }
-      this.#room = Buffer.allocUnsafe(4 * smallPiece);
-    }
-    piece.copy(this.#room, this.#roomLength);
-    this.#roomLength += piece.length;
-    this.#examined += piece.length;
-  }
-
-  #flushRoom(): void {
-    if (this.#roomLength > 0) this.#pieces.push(this.#room.subarray(0, this.#roomLength));
-    this.#room = nothing;
-    this.#roomLength = 0;
-  }
-
-  #takePieces(): Buffer[] {
-    this.#flushRoom();
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    return pieces;
   }
 
   #doubt(): void {
