@@ -64,6 +64,7 @@ test.serial(
       .find(
         (request) => request.method === 'INVITE' && headerOf(request, 'P-Asserted-Identity')?.includes('rcse-standfw'),
       );
+    if (sent === undefined) return t.fail('no delivery INVITE was sent');
     t.true(
       headersOf(sent, 'Accept-Contact')
         .join(', ')

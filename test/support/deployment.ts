@@ -11,6 +11,7 @@ import {stringify} from 'yaml';
 import {startCore, type Core, type CoreOptions} from '../../lib/phone/core.ts';
 import {Inbox} from '../../lib/phone/inbox.ts';
 import {startPhone, type Phone, type PhoneOptions} from '../../lib/phone/phone.ts';
+import type {Aim} from './aimed-pf.ts';
 import {sipServer, type SipServerForTest} from './sip-server.ts';
 
 export const aliceAddress = 'sip:+15550101@home.example;user=phone';
@@ -41,8 +42,8 @@ export interface Deployment {
   readonly pf: PfProcess;
   /** SIGKILL, and the wait for the end. */
   kill(): Promise<void>;
-  /** Starts the PF (again); resolves when it is ready. */
-  start(): Promise<void>;
+  /** Starts the PF (again), perhaps one that kills itself (aimed-pf.ts); resolves when it is ready. */
+  start(aim?: Aim): Promise<void>;
   /** SIGTERM; resolves with the exit status. */
   stop(): Promise<number | string>;
   alice(options?: Partial<PhoneOptions>): Promise<Phone>;
@@ -85,8 +86,8 @@ export async function deployment(t: ExecutionContext, options: DeploymentOptions
     get pf() {
       return running();
     },
-    async start() {
-      pf = startPf(file);
+    async start(aim) {
+      pf = startPf(file, aim);
       await Promise.race([
         pf.log.first(({msg}) => msg === 'the Participating Function runs', 20_000),
         pf.ended.then((status) => {
@@ -152,7 +153,7 @@ function configuration(
   port: number,
   {config = {}}: DeploymentOptions,
 ): object {
-  const needed: Record<string, Record<string, unknown>> = {
+  const needed = {
     node: {
       name: `pf-${path.basename(folder)}`,
       runtimeDirectory: path.join(folder, 'run'),
@@ -177,14 +178,27 @@ function configuration(
     admin: {port: 0},
     log: {level: 'debug'},
   };
-  for (const [section, values] of Object.entries(config)) needed[section] = {...needed[section], ...values};
-  return needed;
+  return laidOver(needed, config);
 }
 
-function startPf(file: string): PfProcess {
-  const child = spawn(process.execPath, [path.join('dist', 'lib', 'cli.js'), 'start', '--config', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/** The second one's values win, key by key. */
+function laidOver(below: object, above: object): object {
+  const result: Record<string, unknown> = {...below};
+  for (const [key, value] of Object.entries(above)) {
+    const former = result[key];
+    const bothSections = [former, value].every(
+      (each) => typeof each === 'object' && each !== null && !Array.isArray(each),
+    );
+    result[key] = bothSections ? laidOver(former as object, value as object) : (value as unknown);
+  }
+
+  return result;
+}
+
+function startPf(file: string, aim?: Aim): PfProcess {
+  const args = aim === undefined ? ['lib/cli.js', 'start', '--config', file] : ['test/support/aimed-pf.js', file, aim];
+  const [script = '', ...rest] = args;
+  const child = spawn(process.execPath, [path.join('dist', script), ...rest], {stdio: ['ignore', 'pipe', 'pipe']});
   const log = new Inbox<LogRecord>('log record');
   const take = (line: string): void => {
     try {
