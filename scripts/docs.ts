@@ -22,7 +22,7 @@ const written: readonly Written[] = [
 ];
 
 const check = process.argv.includes('--check');
-for (const {file, render, part = (text) => text} of written) {
+for (const {file, render, part = (text: string) => text} of written) {
   const now = existsSync(file) ? readFileSync(file, 'utf8') : '';
   const due = render(now);
   if (!check) writeFileSync(file, due);
