@@ -11,7 +11,7 @@ export function clauseCommand(done: Done): Command {
     .option('--json', 'print every row as {row, clause, files, tests}')
     .action((clause: string | undefined, {json}: {json?: true}) => {
       const index = readClauseIndex(packageRoot());
-      if (json === true) process.stdout.write(`${JSON.stringify(findRows(index, clause), undefined, 2)}\n`);
+      if (json === true) process.stdout.write(`${JSON.stringify(findRows(index, clause))}\n`);
       else if (clause === undefined) process.stdout.write(overview(index));
       else process.stdout.write(listing(index, clause));
       done(0);
