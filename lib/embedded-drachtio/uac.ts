@@ -157,9 +157,7 @@ export class Uac {
       body: message.body,
     };
     if (!dialog.app.connected) dialog.app = app;
-    if (method === 'BYE' || (method === 'NOTIFY' && dialog.role === 'uas' && endsSubscription(request))) {
-      this.#remove(dialog);
-    }
+    if (method === 'NOTIFY' && dialog.role === 'uas' && endsSubscription(request)) this.#remove(dialog);
     this.#start(app, command, request, target, dialog);
   }
 
@@ -171,6 +169,8 @@ export class Uac {
     });
     const transaction = this.#core.layer.request(request, target, {
       onResponse: (response, flow) => {
+        // Until then the dialog stands, so that a BYE of the peer that crosses ours finds it.
+        if (dialog !== undefined && request.method === 'BYE' && response.status >= 200) this.#remove(dialog);
         exchange.receive(transaction.request, response, flow);
       },
     });

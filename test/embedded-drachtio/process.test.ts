@@ -119,6 +119,7 @@ test('drachtio process: an application is killed in a call; the next one ends th
   t.is(headerOf(bye, 'Reason'), 'SIP;cause=503;text="restart"');
   peer.answer(bye, 200);
   t.is((await heir.reply('b')).fields[0], 'OK');
+  await heir.frames.take('the answer', ({fields}) => fields[1] === 'sip' && fields[2] === 'network');
   heir.send(['again', 'sip', '', dialogId], 'BYE sip:placeholder SIP/2.0\r\n');
   t.regex((await heir.reply('again')).fields[1] ?? '', /unable to find dialog/);
 });

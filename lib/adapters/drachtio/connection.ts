@@ -68,8 +68,23 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
     if (connected === to) return;
     connected = to;
     log.info({server: name}, to ? 'connected to the SIP server' : 'lost the connection to the SIP server');
-    for (const listener of listeners) listener(to);
-    if (to) runAll(waiting);
+    runAll(
+      [...listeners].map((listener) => () => {
+        listener(to);
+      }),
+    );
+    if (to) runAll(takeAll(waiting));
+  }
+
+  /** One listener's mistake keeps no other from being told. */
+  function runAll(callbacks: readonly (() => void)[]): void {
+    for (const run of callbacks) {
+      try {
+        run();
+      } catch (error) {
+        log.error({error, server: name}, 'a listener to the connection failed');
+      }
+    }
   }
 
   /** drachtio-srf does not look at the answers to its routes; a ping behind them does. */
@@ -88,7 +103,7 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
     wp.on('close', (socket: Socket) => {
       sockets.delete(socket);
       change(false);
-      runAll(pending);
+      runAll(takeAll(pending));
     });
     for (const {authenticated, hostport} of mapServer.values()) if (authenticated) void ready(hostport);
   }
@@ -168,8 +183,8 @@ function endSocket(socket: Socket, clock: Clock): Promise<void> {
   });
 }
 
-function runAll(callbacks: Set<() => void>): void {
+function takeAll(callbacks: Set<() => void>): readonly (() => void)[] {
   const all = [...callbacks];
   callbacks.clear();
-  for (const run of all) run();
+  return all;
 }

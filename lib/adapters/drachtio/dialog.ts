@@ -145,7 +145,8 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
         timer.cancel();
         resolve(headers);
       };
-      Promise.resolve(this.#onBye?.(bye, by)).then(settle, (error: unknown) => {
+      const procedure = async (): Promise<SipReply | undefined> => this.#onBye?.(bye, by);
+      procedure().then(settle, (error: unknown) => {
         log.error({error}, 'the procedure for a BYE failed');
         settle(undefined);
       });

@@ -39,12 +39,18 @@ test.serial(
 );
 
 test.serial(
-  'RFC 3261 §15.1.2: a BYE whose procedure fails is answered all the same',
+  'RFC 3261 §15.1.2: a BYE whose procedure fails, or throws, is answered all the same',
   withBench(async (t, bench) => {
-    const {dialog, peer, send} = await callTo(bench, await bench.peer());
-    dialog.onBye = () => Promise.reject(new Error('the store is away'));
-    send('BYE');
-    t.is((await peer.next('SIP/2.0 200')).header('CSeq'), '1 BYE');
+    const failing = await callTo(bench, await bench.peer());
+    failing.dialog.onBye = () => Promise.reject(new Error('the store is away'));
+    failing.send('BYE');
+    t.is((await failing.peer.next('SIP/2.0 200')).header('CSeq'), '1 BYE');
+    const throwing = await callTo(bench, await bench.peer());
+    throwing.dialog.onBye = () => {
+      throw new Error('our mistake');
+    };
+    throwing.send('BYE');
+    t.is((await throwing.peer.next('SIP/2.0 200')).header('CSeq'), '1 BYE');
   }),
 );
 
@@ -91,9 +97,8 @@ test.serial(
     const ending = dialog.bye();
     const ours = await peer.next('BYE');
     send('BYE');
-    const answered = await peer.next('SIP/2.0');
-    t.regex(answered.startLine, /^SIP\/2.0 (200|481) /);
-    t.is(answered.header('CSeq'), '1 BYE');
+    const ok = await peer.next('SIP/2.0 200');
+    t.is(ok.header('CSeq'), '1 BYE');
     peer.answer(ours, '481 Call/Transaction Does Not Exist');
     t.true([200, 481, 408].includes(await ending));
     t.is(told, 0);
