@@ -27,6 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
     'adapters/own-process.ts',
     'config/load.ts',
     'sidecar/contract',
+    'version.ts',
   ],
   'adapters/open-store.ts': ['ports', 'adapters'],
   sidecar: ['cpm', 'codecs', 'machines', 'errors.ts', 'ports/clock.ts', 'ports/ids.ts', 'ports/log.ts'],

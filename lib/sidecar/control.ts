@@ -10,8 +10,8 @@ import type {Session} from './session.ts';
 export interface ControlParts {
   readonly exchange: Exchange;
   readonly welcome: Welcome;
-  /** A PF asked the process to end, or none was there for too long. */
-  readonly onShutdown: () => void;
+  /** No PF was there for too long. */
+  readonly onOrphaned: () => void;
 }
 
 export class Control {
@@ -31,10 +31,6 @@ export class Control {
       },
       status: (_call: unknown, done: sendUnaryData<object>) => {
         done(null, {counters: {...parts.exchange.counters}});
-      },
-      shutdown: (_call: unknown, done: sendUnaryData<object>) => {
-        done(null, {pid: process.pid});
-        setImmediate(parts.onShutdown);
       },
     });
     this.#watchOrphaned();
@@ -104,13 +100,13 @@ export class Control {
   }
 
   #watchOrphaned(): void {
-    const {exchange, onShutdown} = this.#parts;
+    const {exchange, onOrphaned} = this.#parts;
     const seconds = exchange.options.exitWhenOrphanedSeconds;
     if (seconds === undefined) return;
     exchange.clock.after(Math.min(1000, seconds * 250), () => {
       const now = exchange.clock.now();
       this.#orphanedSince = this.#channels.size > 0 ? undefined : (this.#orphanedSince ?? now);
-      if (this.#orphanedSince !== undefined && now - this.#orphanedSince >= seconds * 1000) onShutdown();
+      if (this.#orphanedSince !== undefined && now - this.#orphanedSince >= seconds * 1000) onOrphaned();
       else this.#watchOrphaned();
     });
   }

@@ -1,8 +1,7 @@
 /**
- * The relay process: `node main.js '{"control":"unix:/run/relay.sock", …}'` (options.ts). One line of JSON on stdout says that it listens,
- * or why not; SIGTERM ends it with 0. It outlives the PF that started it, and whoever read its output.
+ * The relay process: `node main.js '{"control":"unix:/run/relay.sock", …}'` (options.ts). One line of JSON on stdout says that it listens, one on
+ * stderr why it does not; SIGTERM ends it with 0. It outlives the PF that started it, and whoever read its output.
  */
-import {createHash} from 'node:crypto';
 import {existsSync, rmSync} from 'node:fs';
 import {connect} from 'node:net';
 import {CpmError} from '../errors.ts';
@@ -10,19 +9,17 @@ import {systemClock} from '../ports/clock.ts';
 import {randomIds} from '../ports/ids.ts';
 import {Control} from './control.ts';
 import {Exchange} from './exchange.ts';
-import {relayOptions, type RelayOptions} from './options.ts';
-
-/** What two processes with the same options have in common. */
-export function optionsDigest(options: RelayOptions): string {
-  return createHash('sha256').update(JSON.stringify(options)).digest('hex');
-}
+import {relayOptions} from './options.ts';
 
 /** Runs a relay process until it is told to end. Rejects with a CpmError when it cannot listen. */
 export async function runRelay(input: unknown): Promise<void> {
+  // Nobody may be reading any more: that is no reason to end.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
   const options = relayOptions(input);
   const exchange = new Exchange({options, clock: systemClock, ids: randomIds});
-  const welcome = {version: options.version, options: optionsDigest(options), pid: process.pid};
-  const control = new Control({exchange, welcome, onShutdown: () => void shutdown()});
+  const welcome = {version: options.version, pid: process.pid};
+  const control = new Control({exchange, welcome, onOrphaned: () => void shutdown()});
   let ending = false;
   const shutdown = async (): Promise<void> => {
     if (ending) return;
@@ -39,7 +36,8 @@ export async function runRelay(input: unknown): Promise<void> {
   const port = await control.listen();
   const {access, core} = await exchange.listen();
   const address = options.control.startsWith('unix:') ? options.control : options.control.replace(/\d+$/, String(port));
-  say({event: 'listening', pid: process.pid, control: address, access, core});
+  const ready = {event: 'listening', pid: process.pid, control: address, access, core};
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
 }
 
 /** A unix socket that nobody listens on any more is what a killed process left. */
@@ -60,16 +58,10 @@ async function removeStaleSocket(control: string): Promise<void> {
   rmSync(path, {force: true});
 }
 
-function say(line: object): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
 if (process.argv[1] !== undefined && /[\\/]sidecar[\\/]main\.[jt]s$/.test(process.argv[1])) {
-  // Nobody may be reading any more: that is no reason to end.
-  process.stdout.on('error', () => undefined);
-  process.stderr.on('error', () => undefined);
   runRelay(JSON.parse(process.argv[2] ?? '{}')).catch((error: unknown) => {
-    say({event: 'failed', code: error instanceof CpmError ? error.code : 'CPM_RELAY', why: String(error)});
+    const code = error instanceof CpmError ? error.code : 'CPM_RELAY';
+    process.stderr.write(`${JSON.stringify({event: 'failed', code, why: String(error)})}\n`);
     process.exitCode = 1;
     setTimeout(() => process.exit(1), 100);
   });

@@ -83,10 +83,6 @@ export class Session {
     return this.remote?.path.join(' ');
   }
 
-  get assembling(): Iterable<Transfer> {
-    return this.#assembling.values();
-  }
-
   /** Whole messages without a settlement. */
   get unsettled(): ReadonlySet<Transfer> {
     return this.#unsettled;

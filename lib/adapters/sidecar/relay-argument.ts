@@ -1,4 +1,5 @@
 import type {Config} from '../../config/load.ts';
+import {packageVersion} from '../../version.ts';
 
 /** What the relay process is told (lib/sidecar/options.ts), from the `relay` section of a configuration. */
 export function relayArgument(
@@ -11,6 +12,8 @@ export function relayArgument(
     advertise: {host: advertisedHost, port: advertisedPort},
   });
   return {
+    // So that a process of another version is not taken over.
+    version: packageVersion(),
     control,
     ...(cert === undefined || key === undefined || ca === undefined ? {} : {tls: {cert, key, ca}}),
     access: side(relay.access),

@@ -15,16 +15,13 @@ import type {Commands, Events} from './messages.ts';
 export type ServerStream = ServerDuplexStream<Commands, Events>;
 export type ClientStream = ClientDuplexStream<Commands, Events>;
 
-type Unary<Reply> = (
-  request: object,
-  options: {readonly deadline: number},
-  done: (error: Error | null, reply?: Reply) => void,
-) => void;
-
 export interface RelayClient extends Client {
   control(): ClientStream;
-  status: Unary<{readonly counters: Readonly<Record<string, number>>}>;
-  shutdown: Unary<{readonly pid: number}>;
+  status(
+    request: object,
+    options: {readonly deadline: number},
+    done: (error: Error | null, reply?: {readonly counters: Readonly<Record<string, number>>}) => void,
+  ): void;
 }
 
 /** PEM files for mutual TLS: both ends show a certificate of the same authority. */

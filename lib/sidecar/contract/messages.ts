@@ -60,7 +60,6 @@ export interface Opened extends LegCommand {
 
 export interface Welcome {
   readonly version: string;
-  readonly options: string;
   readonly pid: number;
 }
 

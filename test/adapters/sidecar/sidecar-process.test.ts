@@ -21,16 +21,34 @@ const clock: Clock = {
 };
 const rest = {clock, log: silentLog};
 
+/** A life of the PF that can end: its timers fire no more then. */
+function life(): {readonly clock: Clock; end(): void} {
+  let alive = true;
+  const after: Clock['after'] = (milliseconds, fire) =>
+    clock.after(milliseconds, () => {
+      if (alive) fire();
+    });
+  return {
+    clock: {...clock, after},
+    end: () => {
+      alive = false;
+    },
+  };
+}
+
 test('CPM-CF 5.2.1.4: a relay process is started, taken over by the next life of the PF, replaced when its options differ', async (t) => {
   const runtimeDirectory = mkdtempSync(path.join(tmpdir(), 'cpm-relay-'));
   const options = {control: `unix:${path.join(runtimeDirectory, 'relay.sock')}`, graceSeconds: 5};
-  const first = await ensureSidecarProcess({options, runtimeDirectory, ...rest});
+  const [one, two] = [life(), life()];
+  const first = await ensureSidecarProcess({options, runtimeDirectory, ...rest, clock: one.clock});
   const plane = connectPlane(first.control);
   await boundLeg(plane);
   await plane.close();
-  const second = await ensureSidecarProcess({options, runtimeDirectory, ...rest});
+  one.end();
+  const second = await ensureSidecarProcess({options, runtimeDirectory, ...rest, clock: two.clock});
   t.true(second.taken);
   t.is(second.ready['pid'], first.ready['pid']);
+  two.end();
   const other = {...options, graceSeconds: 6};
   const third = await ensureSidecarProcess({options: other, runtimeDirectory, ...rest});
   t.false(third.taken);
@@ -38,7 +56,7 @@ test('CPM-CF 5.2.1.4: a relay process is started, taken over by the next life of
   const again = connectPlane(third.control);
   await boundLeg(again);
   await again.close();
-  await Promise.all([first.stop(), second.stop(), third.stop()]);
+  await third.stop();
   rmSync(runtimeDirectory, {recursive: true});
 });
 
