@@ -109,7 +109,7 @@ export interface Leg {
    * Pairs this leg with another for relaying, both ways, with a gate from this leg to the other: what this leg's peer sends from now on
    * waits (bounded, unanswered), until `open` is called; then it follows what was sent with `other.send` before. Messages that were offered
    * to `onMessage` before the promise resolved are the caller's; no message is in both hands, or in none.
-   * The other direction (other → this) is open at once.
+   * The other direction (other → this) is open as soon as `other.onMessage` has settled what it was offered.
    */
   pair(other: Leg): Promise<Pairing>;
 }

@@ -176,13 +176,20 @@ export class Exchange {
     for (const feeder of [...session.feeders]) feeder.break(undefined);
   }
 
-  /** Relays between two sessions; what the first one's peer sends waits until the gate is opened. */
+  /**
+   * Relays between two sessions; what the first one's peer sends waits until the gate is opened. What the second one's peer sends goes at
+   * once, but for what follows a message that is in the PF's hands: that one first.
+   */
   pair(one: Session, other: Session): Relay {
     this.unpairAll(one);
     this.unpairAll(other);
     const gated = new Relay(one, other, 'closed');
     one.relayTo(gated);
-    other.relayTo(new Relay(other, one, 'open'));
+    const back = new Relay(other, one, 'closed');
+    other.relayTo(back);
+    other.offers.onceDecided(() => {
+      back.open();
+    });
     return gated;
   }
 

@@ -7,6 +7,7 @@ export class Offers {
   readonly #waiting: Transfer[] = [];
   #offered: Transfer | undefined;
   #count = 0;
+  #onceDecided: (() => void)[] = [];
 
   constructor(session: Session) {
     this.#session = session;
@@ -24,6 +25,12 @@ export class Offers {
     return this.#waiting.splice(0);
   }
 
+  /** Calls back when the PF has decided on what it was offered; at once if nothing is in its hands. */
+  onceDecided(done: () => void): void {
+    if (this.#offered === undefined) done();
+    else this.#onceDecided.push(done);
+  }
+
   /** What the PF says of the message that it was offered last: 200, or the status that the sender gets. */
   verdict(offer: number, status: number): void {
     const transfer = this.#offered;
@@ -31,6 +38,7 @@ export class Offers {
     this.#offered = undefined;
     if (status === 200) this.#session.reports.succeeded(transfer);
     this.#session.settle(transfer, status);
+    for (const done of this.#onceDecided.splice(0)) done();
     this.#next();
   }
 

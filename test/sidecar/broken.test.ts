@@ -232,6 +232,22 @@ test('RFC 4975 §7.3: a message offered before the pairing is the PF’s, those 
   t.deepEqual(texts(one.offered), ['1']);
 });
 
+test('RFC 4975 §7.3: what the second leg of a pair offered before the pairing is not overtaken by what follows it there', async (t) => {
+  const one = await boundLeg(fixture.plane);
+  const two = await boundLeg(fixture.plane);
+  takesAll(one.peer);
+  const {offered, decide} = undecided(two);
+  for (const n of [1, 2, 3]) two.send({id: `back000${n}`, range: '1-1/1', body: String(n)});
+  const first = await offered;
+  await one.leg.pair(two.leg);
+  await carriedOut(fixture.plane);
+  t.deepEqual(messagesIn(one.peer.frames), []);
+  t.deepEqual(await one.leg.send(first), {kind: 'answered', status: 200});
+  decide('accepted');
+  t.is(await answered(two, 'back0003'), '200');
+  t.deepEqual(messagesIn(one.peer.frames), ['1', '2', '3']);
+});
+
 test('RFC 4975 §7.3: the sender leaves while his whole message is on its way: it still arrives, or is the PF’s', async (t) => {
   const [one, two] = await relayedPair(fixture.plane);
   const ended = new Promise((resolve) => (one.leg.onEnd = resolve));
