@@ -286,7 +286,6 @@ const chatHeaders = [
   ['Conversation-ID', 'c'],
   ['Contribution-ID', 'd'],
   ['Accept-Contact', '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session"'],
-  ['Content-Type', 'application/sdp'],
 ] as const;
 const offer = [
   'v=0',
