@@ -10,6 +10,7 @@ import {answerFor, bodyText, offerFor, remoteMedia, type LocalDescription} from 
 import {sendBacklog} from './backlog.ts';
 import {byeOfClient, byeOfNetwork} from './bye.ts';
 import {deferMessage} from './defer.ts';
+import {turnMilliseconds} from './deliveries.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
@@ -28,8 +29,8 @@ export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 
 export const serviceUnavailable = 'SIP;cause=503;text="Service Unavailable"';
 /** How long a BYE may come after the end of the MSRP connection. */
 const farewellMilliseconds = 2000;
-/** How long a splice waits for its turn while something else delivers to the same user. */
-const turnMilliseconds = 5000;
+/** A delivery that takes longer than this has more to do than one message. */
+const longestDelivery = 60_000;
 
 export class ChatSession {
   readonly invitation: Invitation;
@@ -285,8 +286,9 @@ export class ChatSession {
     this.#ringing = true;
     try {
       // A delivery that runs may take the message along.
-      await deliveries.idle(this.servedUser);
-      if (await this.#isWaiting()) await this.#ring();
+      const idle = await deliveries.idle(this.servedUser, longestDelivery);
+      if (!idle) deliveries.later(this.servedUser);
+      else if (await this.#isWaiting()) await this.#ring();
     } catch (error) {
       log.warn({...this.label, error, clause: 'CPM-CF 8.3.2.1'}, 'the user could not be rung; his messages wait');
       deliveries.later(this.servedUser);

@@ -27,10 +27,8 @@ export interface Deliveries {
   ): Promise<T | undefined>;
   /** Lets the next attempt come after the pause that the policy sets, unless one is due already. */
   later(servedUser: string): void;
-  /** Resolves when nothing runs for this user here. */
-  idle(servedUser: string): Promise<void>;
-  /** Whether something runs for this user here. */
-  busy(servedUser: string): boolean;
+  /** Waits until nothing runs for this user here; false when that takes longer. */
+  idle(servedUser: string, milliseconds: number): Promise<boolean>;
   /** Lets running work end, starts nothing new; resolves when all is quiet. */
   drain(): Promise<void>;
 }
@@ -45,8 +43,8 @@ interface Agenda {
 const leaseMilliseconds = 30_000;
 const renewMilliseconds = 10_000;
 const pollMilliseconds = 250;
-/** A running splice or delivery of the same user is short: wait for it rather than for the next retry. */
-const turnMilliseconds = 5000;
+/** A running splice or delivery of the same user is short as a rule: wait so long for it rather than for the next retry. */
+export const turnMilliseconds = 5000;
 
 /**
  * One delivery at a time per user: triggers are coalesced here, and a lease keeps other nodes out (T36).
@@ -228,10 +226,14 @@ export function createDeliveries(
       if (agenda.running !== undefined) agenda.again = true;
       else if (agenda.retry === undefined) retryLater(servedUser, agenda);
     },
-    async idle(servedUser) {
-      for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) await chain;
+    async idle(servedUser, milliseconds) {
+      const late = pause(milliseconds);
+      for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) {
+        if ((await Promise.race([chain, late])) === undefined) return false;
+      }
+
+      return true;
     },
-    busy: (servedUser) => chains.has(servedUser),
     async drain() {
       draining = true;
       for (const agenda of agendas.values()) agenda.retry?.cancel();

@@ -4,6 +4,7 @@ import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
+import {turnMilliseconds} from './deliveries.ts';
 import type {Answered, ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
 
@@ -32,8 +33,9 @@ export async function handleSessionInvitation(
   invite.onCancel = (reason) => {
     session.cancelled(reason);
   };
-  // A delivery to this user runs: what is new queues behind it, and his devices are not rung twice at a time.
-  const devices = deliveries.busy(invitation.servedUser) ? [] : await users.devices(invitation.servedUser);
+  // While a delivery to this user runs, his devices are not rung twice at a time; if it is a long one, what is new queues behind it.
+  const idle = await deliveries.idle(invitation.servedUser, turnMilliseconds);
+  const devices = idle && !invite.cancelled ? await users.devices(invitation.servedUser) : [];
   let rang = false;
   const outcome = await session.search(devices, ({status}) => {
     if (status === 100 || rang) return;
@@ -41,7 +43,11 @@ export async function handleSessionInvitation(
     void invite.respond(180);
   });
   if (outcome.kind === 'cancelled' || invite.cancelled) {
-    if (outcome.kind === 'answered') await outcome.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+    if (outcome.kind === 'answered') {
+      await outcome.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+      await outcome.leg.release();
+    }
+
     return session.end('SIP;cause=487;text="Request Terminated"');
   }
 
