@@ -105,9 +105,11 @@ export function createRegEvents(context: Context): RegEvents {
   }
 
   function listen(subscription: Subscription, registration: Registration): void {
+    const {servedUser} = registration;
     let state: RegState = {version: undefined, registrations: new Map()};
+    let learning = Promise.resolve();
     subscription.onEnd = (why) => {
-      subscriptions.delete(registration.servedUser);
+      subscriptions.delete(servedUser);
       log.info({...where, why}, 'a reg event subscription ended');
     };
     subscription.onNotify = (notify) => {
@@ -115,7 +117,12 @@ export function createRegEvents(context: Context): RegEvents {
         const next = applyReginfo(state, parseReginfo(notify.body));
         state = next.state;
         if (next.refresh) void subscription.refresh();
-        void learn(registrationOf(state, registration, clock.now()), registration.servedUser);
+        const told = state;
+        learning = learning.then(async () => {
+          // What the core said of the user meanwhile counts: until when, and where.
+          const known = (await users.registration(servedUser)) ?? registration;
+          await learn(registrationOf(told, known, clock.now()), servedUser);
+        });
       } catch (error) {
         log.info({...where, error}, 'a reg event document cannot be read and changes nothing');
       }

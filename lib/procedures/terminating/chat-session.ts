@@ -46,16 +46,20 @@ export class ChatSession {
   #pairing: Pairing | undefined;
   #storedBeforeAck = false;
   #storing: Promise<unknown> = Promise.resolve();
+  #servedUser: string;
+  #following: Promise<void> = Promise.resolve();
   #ringing = false;
 
   constructor(context: Context, invitation: Invitation, leg: Leg) {
     this.#context = context;
     this.invitation = invitation;
+    this.#servedUser = invitation.servedUser;
     this.leg = leg;
   }
 
+  /** Key of the user; another one than at first when a registration showed whose identity was invited. */
   get servedUser(): string {
-    return this.invitation.servedUser;
+    return this.#servedUser;
   }
 
   get sender(): string {
@@ -265,11 +269,22 @@ export class ChatSession {
 
   /** What waits or could not be delivered is kept, one after another. */
   async #keep(message: OfferedMessage): Promise<Verdict> {
-    const kept = deferMessage(this.#context, this, message);
+    this.#following = this.#following.then(async () => this.#followIdentity());
+    const kept = this.#following.then(async () => deferMessage(this.#context, this, message));
     this.#storing = Promise.all([this.#storing, kept]);
     const verdict = await kept;
     if (verdict === 'accepted') void this.#stored();
     return verdict;
+  }
+
+  /** The identity that was invited may have joined its user meanwhile: what comes now belongs to him. */
+  async #followIdentity(): Promise<void> {
+    const {users, sessions} = this.#context;
+    const key = await users.resolve(this.invitation.recipientAddress).catch(() => undefined);
+    if (key === undefined || key === this.#servedUser || this.#state === 'ended') return;
+    sessions.remove(this);
+    this.#servedUser = key;
+    sessions.add(this);
   }
 
   /** The PF has accepted for the user: his first message may have been faster than the inviter's ACK. */
