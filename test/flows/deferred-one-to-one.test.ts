@@ -256,3 +256,87 @@ test.serial(
     t.is(bob.sessions.items.length, 1);
   },
 );
+
+test.serial('8.3.2.9.1.1 A11 A12: a session timer is asked for, and nothing is sent before the ACK', async (t) => {
+  const pf = await deployment(t);
+  const {chat} = await leave(pf, ['hello']);
+  await chat.end();
+  const seen: string[] = [];
+  const bob = await pf.bob({
+    trace: (event) => {
+      if (event.kind === 'sip' && event.message.kind === 'request') seen.push(event.message.method);
+      if (event.kind === 'received') seen.push('message');
+    },
+  });
+  await bob.register();
+  await bob.messages.first();
+  await bob.sessions.items[0]?.ended;
+  const invite = invitesTo(bob.requests.items)[0];
+  if (invite === undefined) return t.fail('no INVITE came');
+  t.is(headerOf(invite, 'Supported'), 'timer');
+  t.is(headerOf(invite, 'Session-Expires'), '1800');
+  t.deepEqual(
+    seen.filter((what) => ['INVITE', 'ACK', 'message', 'BYE'].includes(what)),
+    ['INVITE', 'ACK', 'message', 'BYE'],
+  );
+});
+
+for (const setup of ['active', 'passive'] as const) {
+  test.serial(`8.3.2.9.1.1 A12: a client that answers a=setup:${setup} gets its messages`, async (t) => {
+    const pf = await deployment(t);
+    const {chat} = await leave(pf, ['one', 'two']);
+    await chat.end();
+    const bob = await pf.bob({media: {answerSetup: setup}});
+    await bob.register();
+    const came = await bob.messages.atLeast(2);
+    t.deepEqual(
+      came.map(({text}) => text),
+      ['one', 'two'],
+    );
+  });
+}
+
+test.serial(
+  '8.3.2.9.1.1 A12 A16: a client whose MSRP connection does not come about is left, and its messages stay',
+  async (t) => {
+    const pf = await deployment(t, {config: {relay: {bindSeconds: 1}, cpm: {deliveryRetrySeconds: [600]}}});
+    const {chat} = await leave(pf, ['hello']);
+    await chat.end();
+    const bob = await pf.bob({media: {answerSetup: 'passive'}, faults: {dropAfterBytes: 1}});
+    await bob.register();
+    await pf.pf.log.first(({msg}) => msg === 'a delivery session was broken off; its messages stay queued');
+    t.like(await pf.status(), {ledger: {accepted: 1, pending: 1}});
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.1 A13 T21: a message that the client does not admit stays, and the others are delivered',
+  async (t) => {
+    const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
+    const {chat} = await leave(pf, ['short', 'x'.repeat(5000), 'short too'], {dispositions: []});
+    await chat.end();
+    const bob = await pf.bob({media: {maxSize: 2000}});
+    await bob.register();
+    const came = await bob.messages.atLeast(2);
+    t.deepEqual(
+      came.map(({text}) => text),
+      ['short', 'short too'],
+    );
+    await bob.sessions.items[0]?.ended;
+    t.like(await pf.status(), {ledger: {accepted: 3, pending: 1, delivered: 2}});
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.1 A0 T25: what the sender says while his messages are delivered comes in the same session',
+  async (t) => {
+    const pf = await deployment(t, {config: {cpm: {notificationWaitSeconds: 5}}});
+    const {chat} = await leave(pf, ['one']);
+    const bob = await pf.bob({notifications: 'none'});
+    await bob.register();
+    await bob.messages.first();
+    t.true((await chat.sendText('two')).accepted);
+    await bob.messages.atLeast(2);
+    t.is(bob.sessions.items.length, 1);
+  },
+);

@@ -160,7 +160,7 @@ test.serial(
     const pf = await deployment(t, {config: {cpm: {sentReofferSeconds: 1}}});
     const alice = await pf.alice();
     await pf.register(alice);
-    async function* some(): AsyncGenerator<string> {
+    function* some(): Generator<string> {
       for (let number = 0; number < 300; number++) yield `${number} ${'y'.repeat(number % 7 === 6 ? 60_000 : 500)}`;
     }
     const sent = await persist(alice, some(), {dispositions: []});
