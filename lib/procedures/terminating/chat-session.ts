@@ -271,7 +271,7 @@ export class ChatSession {
   async #keep(message: OfferedMessage): Promise<Verdict> {
     this.#following = this.#following.then(async () => this.#followIdentity());
     const kept = this.#following.then(async () => deferMessage(this.#context, this, message));
-    this.#storing = Promise.all([this.#storing, kept]);
+    this.#storing = Promise.all([this.#storing, kept]).then(() => undefined);
     const verdict = await kept;
     if (verdict === 'accepted') void this.#stored();
     return verdict;

@@ -29,10 +29,13 @@ export async function deliverDeferred(
   const {store, users, clock, policy, sessions} = context;
   const registration = await users.registration(servedUser);
   const devices = await users.devices(servedUser);
+  // He is there again: sessions that hold for him may ring him with the next message.
+  const isThere = (): void => {
+    for (const session of sessions.ofUser(servedUser)) session.joinable = true;
+  };
   if (trigger === 'registration') {
     await store.deferredQueue.requeueSent(servedUser, clock.now() - policy.sentReoffer);
-    // He is there again: sessions that hold for him may ring him with the next message.
-    for (const session of sessions.ofUser(servedUser)) session.joinable = true;
+    isThere();
   }
 
   const tried = new Set<string>();
@@ -43,7 +46,8 @@ export async function deliverDeferred(
     if (next === undefined || !lease.held) return lease.held ? outcome : 'try-again';
     tried.add(next.sender);
     const result = await deliverSender(context, servedUser, next, registration, devices, lease);
-    if (result !== 'done') outcome = 'try-again';
+    if (result === 'done') isThere();
+    else outcome = 'try-again';
     if (result === 'stop') return outcome;
   }
 }

@@ -55,7 +55,7 @@ export function createDeliveries(
   deliver: (servedUser: string, trigger: Trigger, lease: UserLease) => Promise<DeliveryOutcome>,
 ): Deliveries {
   const agendas = new Map<string, Agenda>();
-  const chains = new Map<string, Promise<unknown>>();
+  const chains = new Map<string, Promise<string>>();
   let draining = false;
   let running = 0;
   const queue: (() => void)[] = [];
@@ -153,7 +153,7 @@ export function createDeliveries(
 
       return underLease(servedUser, waitMilliseconds, work);
     })();
-    const settled = Promise.all([before, mine.catch(() => undefined)]);
+    const settled = Promise.all([before, mine.catch(() => undefined)]).then(() => 'settled');
     chains.set(servedUser, settled);
     try {
       return await mine;
@@ -229,7 +229,7 @@ export function createDeliveries(
     async idle(servedUser, milliseconds) {
       const late = pause(milliseconds);
       for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) {
-        if ((await Promise.race([chain, late])) === undefined) return false;
+        if ((await Promise.race([chain, late])) !== 'settled') return false;
       }
 
       return true;
