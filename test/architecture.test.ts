@@ -13,7 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
   machines: ['cpm', 'errors.ts'],
   ports: ['cpm', 'machines'],
   hooks: ['cpm', 'ports', 'errors.ts'],
-  procedures: ['cpm', 'codecs', 'machines', 'ports', 'hooks', 'errors.ts', 'embedded-drachtio/sip-message.ts'],
+  procedures: ['cpm', 'codecs', 'machines', 'ports', 'hooks', 'errors.ts'],
   'adapters/drachtio': ['cpm', 'codecs', 'ports', 'errors.ts', 'adapters/own-process.ts'],
   'adapters/embedded-store': ['cpm', 'ports', 'errors.ts'],
   'adapters/mongodb': ['cpm', 'ports', 'errors.ts'],

@@ -2,7 +2,7 @@
  * What the demo plays. Bob's phone is off. Alice sends him five chat messages, one beyond ASCII, one of 200 KB. The PF is killed and started
  * again. Bob registers, and gets what waited; Alice gets the notifications. Then both are on line and chat live.
  */
-import {headerOf, type SipMessage} from '../embedded-drachtio/sip-message.ts';
+import {headerOf, type SipMessage} from '../codecs/sip-message.ts';
 import {cseqOf, parseNameAddr, tagOf} from '../embedded-drachtio/sip-values.ts';
 import {startCore, type Core} from '../phone/core.ts';
 import {account, added, type Account, type SentMessage} from '../phone/ledger.ts';

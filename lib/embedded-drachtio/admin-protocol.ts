@@ -3,7 +3,7 @@
  * between `|`, and mostly CR LF and a SIP message.
  */
 import {CpmError} from '../errors.ts';
-import {GrowingBuffer} from './growing-buffer.ts';
+import {GrowingBuffer} from '../codecs/growing-buffer.ts';
 
 /** One payload. */
 export interface Frame {

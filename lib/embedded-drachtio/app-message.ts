@@ -1,6 +1,6 @@
 /** SIP messages between an application and the wire: what it wrote is read leniently, completed, and what it may not set is dropped. */
 import {CpmError} from '../errors.ts';
-import {headerKey, headersOf, parseSipMessage, type SipHeader, type SipMessage} from './sip-message.ts';
+import {headerKey, headersOf, parseSipMessage, type SipHeader, type SipMessage} from '../codecs/sip-message.ts';
 import {splitList} from './sip-values.ts';
 
 /** Never taken from an application. */

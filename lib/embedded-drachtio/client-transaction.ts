@@ -1,7 +1,7 @@
 /** Client transactions, INVITE and others (RFC 3261 §17.1, RFC 6026 §8.4): repeat until answered, acknowledge failures, cancel. */
 import type {Clock} from '../ports/clock.ts';
 import type {Flow} from './flow.ts';
-import {createResponse, headerKey, withHeader, type SipRequest, type SipResponse} from './sip-message.ts';
+import {createResponse, headerKey, withHeader, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {cseqOf, tagOf, type SipAddress} from './sip-values.ts';
 import {TimerSet, type TimerValues} from './timers.ts';
 import type {Transport} from './transport.ts';

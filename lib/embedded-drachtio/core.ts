@@ -6,7 +6,7 @@ import {formatTime} from './admin-protocol.ts';
 import type {DialogTable} from './dialogs.ts';
 import type {Flow} from './flow.ts';
 import type {SessionTimers} from './session-timers.ts';
-import {formatSipMessage, type SipHeader, type SipMessage, type SipRequest} from './sip-message.ts';
+import {formatSipMessage, type SipHeader, type SipMessage, type SipRequest} from '../codecs/sip-message.ts';
 import type {SipAddress} from './sip-values.ts';
 import type {TimerValues} from './timers.ts';
 import type {TransactionLayer} from './transactions.ts';

@@ -1,7 +1,7 @@
 /** Dialogs of RFC 3261 §12, known to applications as `<Call-ID>;from-tag=<tag>`: all forks of one INVITE share the name. */
 import type {App} from './admin.ts';
 import type {Flow} from './flow.ts';
-import {headerOf, headersOf, type SipHeader, type SipRequest, type SipResponse} from './sip-message.ts';
+import {headerOf, headersOf, type SipHeader, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {addressOfUri, cseqOf, parseNameAddr, parseSipUri, splitList, tagOf, type SipAddress} from './sip-values.ts';
 
 /** What makes requests of one method carry a Contact (real server: not NOTIFY, not BYE). */

@@ -1,6 +1,6 @@
 /** How messages travel: addresses of ours, the flow on which a message came, where its response goes (RFC 3261 §18). */
 import {CpmError} from '../errors.ts';
-import type {SipMessage} from './sip-message.ts';
+import type {SipMessage} from '../codecs/sip-message.ts';
 import {hostPort, hostPortOf, parseVia, topVia, type SipAddress} from './sip-values.ts';
 
 /** How a message came: from whom, to which of our addresses, and on which TCP connection. */

@@ -15,7 +15,7 @@ import {
   type SipHeader,
   type SipRequest,
   type SipResponse,
-} from './sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {
   addressOfUri,
   nextHopOf,

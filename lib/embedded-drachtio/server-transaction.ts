@@ -2,7 +2,7 @@
 import {CpmError} from '../errors.ts';
 import type {Clock} from '../ports/clock.ts';
 import {responseTarget, type Flow} from './flow.ts';
-import {headerOf, withHeader, type SipRequest, type SipResponse} from './sip-message.ts';
+import {headerOf, withHeader, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {tagOf} from './sip-values.ts';
 import {TimerSet, type TimerValues} from './timers.ts';
 import type {Transport} from './transport.ts';

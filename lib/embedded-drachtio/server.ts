@@ -12,7 +12,7 @@ import {DialogTable} from './dialogs.ts';
 import type {Flow} from './flow.ts';
 import {Proxy} from './proxy.ts';
 import {SessionTimers} from './session-timers.ts';
-import type {SipMessage, SipRequest} from './sip-message.ts';
+import type {SipMessage, SipRequest} from '../codecs/sip-message.ts';
 import {hostPortOf, tagOf, type SipAddress} from './sip-values.ts';
 import {rfc3261Timers, type TimerValues} from './timers.ts';
 import {createTransactionLayer, type ServerTransaction} from './transactions.ts';

@@ -1,7 +1,7 @@
 /** Session timers (RFC 4028), as the server keeps them for its applications: it refreshes where that is ours, and ends what expires. */
 import type {Clock, Timer} from '../ports/clock.ts';
 import type {Dialog} from './dialogs.ts';
-import {headerOf, type SipMessage} from './sip-message.ts';
+import {headerOf, type SipMessage} from '../codecs/sip-message.ts';
 import {splitList} from './sip-values.ts';
 
 /** The shortest interval, in seconds (RFC 4028 §4); shorter ones are raised to it, or refused with 422 on a re-INVITE. */

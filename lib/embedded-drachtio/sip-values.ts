@@ -1,6 +1,6 @@
 /** The header values which transactions and dialogs are made of: lists, Via, addresses, CSeq, URIs (RFC 3261 §20, §19.1). */
 import {CpmError} from '../errors.ts';
-import {headerOf, headersOf, type SipMessage, type SipRequest} from './sip-message.ts';
+import {headerOf, headersOf, type SipMessage, type SipRequest} from '../codecs/sip-message.ts';
 
 /** Where a message goes to or comes from. */
 export interface SipAddress {

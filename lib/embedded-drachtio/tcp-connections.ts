@@ -3,7 +3,7 @@ import {connect, createServer, type Server, type Socket} from 'node:net';
 import {CpmError} from '../errors.ts';
 import type {Clock, Timer} from '../ports/clock.ts';
 import {asCpmError, unreachable, type Flow} from './flow.ts';
-import {createSipStreamParser, type SipLimits, type SipMessage} from './sip-message.ts';
+import {createSipStreamParser, type SipLimits, type SipMessage} from '../codecs/sip-message.ts';
 import type {SipAddress} from './sip-values.ts';
 
 interface TcpOptions {

@@ -22,7 +22,7 @@ import {
   type SipMessage,
   type SipRequest,
   type SipResponse,
-} from './sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {ServerTransaction} from './server-transaction.ts';
 import {cseqOf, parseVia, tagOf, topVia, type SipAddress} from './sip-values.ts';
 import {rfc3261Timers, type TimerValues} from './timers.ts';

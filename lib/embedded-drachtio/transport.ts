@@ -10,7 +10,7 @@ import {
   streamLimits,
   type SipLimits,
   type SipMessage,
-} from './sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {asCpmError, parseContact, unreachable, type Flow} from './flow.ts';
 import {parseVia, topVia, withTopVia, type SipAddress} from './sip-values.ts';
 import {createTcpConnections, type TcpConnections} from './tcp-connections.ts';

@@ -7,7 +7,7 @@ import {contentType, headerFromApp, headersFromApp, splitUriHeaders, startLineOf
 import {newTransactionId, pairs, replySent, tellApp, tellUnsolicited, type Core} from './core.ts';
 import {bodyOf, contactMethods, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
 import {sipUriOf, type Flow} from './flow.ts';
-import {headerKey, headersOf, type SipHeader, type SipRequest, type SipResponse} from './sip-message.ts';
+import {headerKey, headersOf, type SipHeader, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {
   addressOfUri,
   cseqOf,

@@ -13,7 +13,7 @@ import {
   headersOf,
   type SipRequest,
   type SipResponse,
-} from './sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {hostPortOf, tagOf} from './sip-values.ts';
 import type {Timer} from '../ports/clock.ts';
 import type {ServerTransaction} from './transactions.ts';

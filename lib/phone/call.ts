@@ -1,5 +1,5 @@
 /** An established call: a dialog with its offer and answer, until one side says BYE (RFC 3261 §12–§15). */
-import {createResponse, headerOf, type SipRequest, type SipResponse} from '../embedded-drachtio/sip-message.ts';
+import {createResponse, headerOf, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import type {ServerTransaction, TransactionLayer} from '../embedded-drachtio/transactions.ts';
 import {cseqNumber, refreshed, requestInDialog, type Dialog} from './dialog.ts';
 

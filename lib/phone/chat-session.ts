@@ -1,7 +1,7 @@
 /** One chat as one of its two phones has it: a SIP call with an MSRP session in it (CPM-CF 7.3). */
 import {parseNameAddr} from '../codecs/sip-headers/name-addr.ts';
 import type {Disposition} from '../cpm/deferred-message.ts';
-import {headerOf} from '../embedded-drachtio/sip-message.ts';
+import {headerOf} from '../codecs/sip-message.ts';
 import type {Call, CallEnd} from './call.ts';
 import {chatMessage, newMessageId} from './chat-messages.ts';
 import type {SentMessage} from './ledger.ts';

@@ -13,7 +13,7 @@ import {
   withHeader,
   withoutHeaders,
   type SipRequest,
-} from '../embedded-drachtio/sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {
   nextHopOf,
   parseNameAddr,

@@ -1,11 +1,5 @@
 /** A SIP dialog as one of its two user agents keeps it, and the requests inside it (RFC 3261 §12). */
-import {
-  createRequest,
-  headerOf,
-  headersOf,
-  type SipRequest,
-  type SipResponse,
-} from '../embedded-drachtio/sip-message.ts';
+import {createRequest, headerOf, headersOf, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {
   addressOfUri,
   cseqOf,

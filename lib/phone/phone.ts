@@ -16,7 +16,7 @@ import {CpmError} from '../errors.ts';
 import {formatAcceptContact} from '../codecs/sip-headers/accept-contact.ts';
 import {formatFeatures} from '../codecs/sip-headers/features.ts';
 import {ICSI} from '../cpm/feature-tags.ts';
-import {headerOf, type SipMessage, type SipRequest, type SipResponse} from '../embedded-drachtio/sip-message.ts';
+import {headerOf, type SipMessage, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import type {TimerValues} from '../embedded-drachtio/timers.ts';
 import {Call, type HeaderList} from './call.ts';
 import {notificationMessage, readMessage, type Notification, type NotificationKind} from './chat-messages.ts';

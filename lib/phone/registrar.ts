@@ -3,13 +3,7 @@ import {parseAcceptContact} from '../codecs/sip-headers/accept-contact.ts';
 import {hasIcsi, sipInstance} from '../codecs/sip-headers/features.ts';
 import {canonicalAddress} from '../cpm/address.ts';
 import {ICSI} from '../cpm/feature-tags.ts';
-import {
-  createResponse,
-  headerOf,
-  headersOf,
-  type SipRequest,
-  type SipResponse,
-} from '../embedded-drachtio/sip-message.ts';
+import {createResponse, headerOf, headersOf, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import {parseNameAddr, parseSipUri, splitList} from '../embedded-drachtio/sip-values.ts';
 import {parseNameAddr as parseContact} from '../codecs/sip-headers/name-addr.ts';
 

@@ -9,7 +9,7 @@ import {
   type SipMessage,
   type SipRequest,
   type SipResponse,
-} from '../embedded-drachtio/sip-message.ts';
+} from '../codecs/sip-message.ts';
 import {addressOfUri, tagOf} from '../embedded-drachtio/sip-values.ts';
 import type {TimerValues} from '../embedded-drachtio/timers.ts';
 import {createTransactionLayer, type ServerTransaction} from '../embedded-drachtio/transactions.ts';

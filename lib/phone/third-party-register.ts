@@ -1,6 +1,6 @@
 /** The REGISTER by which the core tells the Participating Function that a user is, or is no longer, there (TS 24.229 §5.4.1.7). */
 import {randomUUID} from 'node:crypto';
-import {createRequest, formatSipMessage, type SipRequest} from '../embedded-drachtio/sip-message.ts';
+import {createRequest, formatSipMessage, type SipRequest} from '../codecs/sip-message.ts';
 import type {Registered} from './registrar.ts';
 
 /** What the initial filter criteria ask to be included: the phone's REGISTER and its 200, the REGISTER alone, or nothing. */

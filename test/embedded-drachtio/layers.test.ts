@@ -1,7 +1,7 @@
 import {once} from 'node:events';
 import {connect} from 'node:net';
 import test from 'ava';
-import {createRequest, createResponse, headerOf, type SipResponse} from '../../lib/embedded-drachtio/sip-message.ts';
+import {createRequest, createResponse, headerOf, type SipResponse} from '../../lib/codecs/sip-message.ts';
 import {createTransactionLayer} from '../../lib/embedded-drachtio/transactions.ts';
 import {createTransport} from '../../lib/embedded-drachtio/transport.ts';
 import {ManualClock, Mailbox, within} from './support.ts';

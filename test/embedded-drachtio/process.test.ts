@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
-import {headerOf} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {inDialog, Mailbox, sdp, startBareApp, startPeer, within, type Peer, type Running} from './support.ts';
 
 const main = fileURLToPath(new URL('../../lib/embedded-drachtio/main.js', import.meta.url));

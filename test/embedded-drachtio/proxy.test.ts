@@ -1,5 +1,5 @@
 import test from 'ava';
-import {headerOf, headersOf, type SipMessage, type SipRequest} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf, headersOf, type SipMessage, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import {
   inDialog,
   Mailbox,

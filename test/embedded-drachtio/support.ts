@@ -13,7 +13,7 @@ import {
   parseSipMessage,
   type SipMessage,
   type SipRequest,
-} from '../../lib/embedded-drachtio/sip-message.ts';
+} from '../../lib/codecs/sip-message.ts';
 import {
   startEmbeddedServer,
   type EmbeddedServer,

@@ -5,7 +5,7 @@ import {
   headerOf,
   type SipMessage,
   type SipResponse,
-} from '../../lib/embedded-drachtio/sip-message.ts';
+} from '../../lib/codecs/sip-message.ts';
 import {createTransactionLayer, type ServerTransaction} from '../../lib/embedded-drachtio/transactions.ts';
 import type {Flow} from '../../lib/embedded-drachtio/flow.ts';
 import type {SipAddress} from '../../lib/embedded-drachtio/sip-values.ts';

@@ -1,6 +1,6 @@
 import {once} from 'node:events';
 import test from 'ava';
-import {headerOf, headersOf, type SipRequest} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf, headersOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import {tagOf} from '../../lib/embedded-drachtio/sip-values.ts';
 import {
   Mailbox,

@@ -1,7 +1,7 @@
 import {once} from 'node:events';
 import test from 'ava';
 import {sipUriOf} from '../../lib/embedded-drachtio/flow.ts';
-import {createRequest, createResponse, headerOf, headersOf} from '../../lib/embedded-drachtio/sip-message.ts';
+import {createRequest, createResponse, headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {tagOf} from '../../lib/embedded-drachtio/sip-values.ts';
 import {createTransactionLayer} from '../../lib/embedded-drachtio/transactions.ts';
 import {createTransport} from '../../lib/embedded-drachtio/transport.ts';

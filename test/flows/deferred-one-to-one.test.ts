@@ -1,5 +1,5 @@
 import test from 'ava';
-import {headerOf, headersOf, type SipRequest} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf, headersOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 

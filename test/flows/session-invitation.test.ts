@@ -1,5 +1,5 @@
 import test from 'ava';
-import {headerOf, headersOf} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {aliceAddress, bobAddress, deployment} from '../support/deployment.ts';

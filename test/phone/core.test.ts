@@ -10,7 +10,7 @@ import {
   withoutHeaders,
   type SipRequest,
   type SipResponse,
-} from '../../lib/embedded-drachtio/sip-message.ts';
+} from '../../lib/codecs/sip-message.ts';
 import {nextHopOf, withoutTopVia} from '../../lib/embedded-drachtio/sip-values.ts';
 import {createTransactionLayer} from '../../lib/embedded-drachtio/transactions.ts';
 import {createTransport} from '../../lib/embedded-drachtio/transport.ts';

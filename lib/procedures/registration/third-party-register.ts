@@ -3,13 +3,7 @@ import {parseAssertedIdentity} from '../../codecs/sip-headers/asserted.ts';
 import {parseContacts} from '../../codecs/sip-headers/contact.ts';
 import {hasIcsi, hasSipIm, sipInstance} from '../../codecs/sip-headers/features.ts';
 import {parseNameAddr, type NameAddr} from '../../codecs/sip-headers/name-addr.ts';
-import {
-  headerOf,
-  headersOf,
-  parseSipMessage,
-  streamLimits,
-  type SipMessage,
-} from '../../embedded-drachtio/sip-message.ts';
+import {headerOf, headersOf, parseSipMessage, streamLimits, type SipMessage} from '../../codecs/sip-message.ts';
 import {canonicalAddress} from '../../cpm/address.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import {CpmError} from '../../errors.ts';

@@ -1,6 +1,7 @@
 /** SIP messages as values: parsed from bytes and formatted to bytes, bodies untouched (RFC 3261 §7, §18.3, §25.1). */
 import {CpmError} from '../errors.ts';
 import {GrowingBuffer} from './growing-buffer.ts';
+import {longName} from './sip-headers/names.ts';
 
 /** One header field as it stood: the name as written, the value unfolded and without white space around it. */
 export interface SipHeader {
@@ -39,31 +40,9 @@ export const datagramLimits: SipLimits = {maxMessageBytes: 65_536, maxLineBytes:
 /** Room for a resource list or a multipart REGISTER over TCP. */
 export const streamLimits: SipLimits = {maxMessageBytes: 262_144, maxLineBytes: 8192};
 
-const compactForms: Readonly<Record<string, string>> = {
-  a: 'accept-contact',
-  b: 'referred-by',
-  c: 'content-type',
-  d: 'request-disposition',
-  e: 'content-encoding',
-  f: 'from',
-  i: 'call-id',
-  j: 'reject-contact',
-  k: 'supported',
-  l: 'content-length',
-  m: 'contact',
-  o: 'event',
-  r: 'refer-to',
-  s: 'subject',
-  t: 'to',
-  u: 'allow-events',
-  v: 'via',
-  x: 'session-expires',
-};
-
 /** The name by which a header is compared: lower case, compact forms written out (RFC 3261 §7.3.3). */
 export function headerKey(name: string): string {
-  const lower = name.toLowerCase();
-  return compactForms[lower] ?? lower;
+  return longName(name).toLowerCase();
 }
 
 /** The values of all header fields of that name, in order; compact forms count. */

@@ -10,7 +10,7 @@ import {
   headersOf,
   parseSipMessage,
   withHeader,
-} from '../../lib/embedded-drachtio/sip-message.ts';
+} from '../../lib/codecs/sip-message.ts';
 
 const wire = (lines: readonly string[], body: string | Buffer = ''): Buffer =>
   Buffer.concat([Buffer.from([...lines, '', ''].join('\r\n')), Buffer.from(body)]);
