@@ -221,3 +221,36 @@ for (const [aim, fact] of [
     for (const session of bob.sessions.items) t.is((await session.ended).by, 'peer');
   });
 }
+
+for (const victim of ['pf', 'relay'] as const) {
+  test.serial(
+    `8.3.2.1 E3 T53: the ${victim} is killed in the middle of a message, which is then repeated and there once, from its first octet`,
+    async (t) => {
+      const pf = await deployment(t, {config: impatientServer});
+      const alice = await pf.alice({timers: {t1Ms: 50}, behaviour: {answerMilliseconds: 3000, window: 1}});
+      await pf.register(alice);
+      const chat = await alice.startChat(bobAddress);
+      const sending = chat.sendText('m'.repeat(400_000), {dispositions: []});
+      // The relay has answered a chunk: the message is on its way, and far from whole.
+      await alice.sent.first();
+      if (victim === 'pf') {
+        await pf.kill();
+        await pf.start();
+      } else {
+        const killed = await pf.pidOf('relay');
+        process.kill(killed, 'SIGKILL');
+        await until(async () => (await pf.pidOf('relay')) !== killed);
+      }
+
+      const message = await sending;
+      t.false(message.accepted);
+      const again = await inTime(alice.startChat(bobAddress));
+      t.is(await again.sendAgain(message), 200);
+      const bob = await pf.bob();
+      await pf.register(bob);
+      await bob.messages.first();
+      t.true(bob.messages.items[0]?.bytes.equals(message.bytes));
+      await until(booksAreEqual(pf, 1));
+    },
+  );
+}

@@ -222,7 +222,7 @@ async function killOwn(running: Deployment, name: string): Promise<void> {
 }
 
 /** A port that is free for TCP now, outside the range from which the system hands out ports by itself. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const probe = createServer();
