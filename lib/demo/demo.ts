@@ -11,7 +11,11 @@ export interface DemoOptions {
   /** One JSON object a line instead of the ladder; the last one is the summary. */
   readonly json: boolean;
   /** Where to print; colours only where it is a terminal. */
-  readonly out: {write(text: string): unknown; readonly isTTY?: boolean};
+  readonly out: {
+    write(text: string): unknown;
+    readonly isTTY?: boolean;
+    on?(event: 'error', listener: () => void): unknown;
+  };
 }
 
 const nothing: Account = {sent: 0, accepted: 0, delivered: 0, notified: 0, identical: false, inOrder: false};
@@ -29,27 +33,27 @@ export async function runDemo({json, out}: DemoOptions): Promise<number> {
     print({...event, seconds: Number(seconds.toFixed(3))}, ladderLine(event, seconds, colour));
   };
 
-  const clean = (): void => {
-    endLeftovers(folder);
-    rmSync(folder, {recursive: true, force: true});
-  };
+  const abort = new AbortController();
   const interrupted = (): void => {
-    clean();
-    process.exit(130);
+    abort.abort(new Error('it was interrupted'));
   };
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupted);
+  // Who reads may go before the end: `cpm-pf demo | head`.
+  out.on?.('error', interrupted);
 
   let figures = nothing;
   if (!json) out.write(`${ladderHead()}\n`);
   try {
-    figures = await playScenario(folder, tell);
+    figures = await playScenario(folder, tell, abort.signal);
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error);
     const log = lastLogLines(folder);
     print({event: 'failure', sentence, log}, ['', `The demo failed: ${sentence}`, ...log].join('\n'));
   } finally {
-    clean();
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    for (const signal of signals) process.off(signal, interrupted);
+    endLeftovers(folder);
+    rmSync(folder, {recursive: true, force: true});
   }
   const {sent, ...arrived} = figures;
   print({event: 'summary', ...arrived, sent}, summary(figures));

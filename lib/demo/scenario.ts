@@ -2,6 +2,7 @@
  * What the demo plays. Bob's phone is off. Alice sends him five chat messages, one beyond ASCII, one of 200 KB. The PF is killed and started
  * again. Bob registers, and gets what waited; Alice gets the notifications. Then both are on line and chat live.
  */
+import {once} from 'node:events';
 import {headerOf, type SipMessage} from '../codecs/sip-message.ts';
 import {cseqOf, parseNameAddr, tagOf} from '../embedded-drachtio/sip-values.ts';
 import {startCore, type Core} from '../phone/core.ts';
@@ -33,11 +34,22 @@ const liveTexts: readonly (readonly [from: 'Alice' | 'Bob', text: string])[] = [
 /** How long any one step may take: together they stay below the 30 seconds of the demo. */
 const stepMilliseconds = 8000;
 
-/** Plays it, telling every line of the ladder, and gives the figures of both directions. Rejects when a step takes too long. */
-export async function playScenario(folder: string, tell: (event: LadderEvent) => void): Promise<Account> {
+/**
+ * Plays it, telling every line of the ladder, and gives the figures of both directions. Rejects when a step takes too long, or with the
+ * reason of `signal` when it is aborted; whatever happens, everything that was started is ended then.
+ */
+export async function playScenario(
+  folder: string,
+  tell: (event: LadderEvent) => void,
+  signal: AbortSignal,
+): Promise<Account> {
   const closing: (() => Promise<unknown>)[] = [];
+  const aborted = once(signal, 'abort').then((): never => {
+    throw signal.reason;
+  });
+  aborted.catch(() => undefined);
   try {
-    return await play(folder, tell, closing);
+    return await Promise.race([play(folder, tell, signal, closing), aborted]);
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -46,9 +58,11 @@ export async function playScenario(folder: string, tell: (event: LadderEvent) =>
 async function play(
   folder: string,
   tell: (event: LadderEvent) => void,
+  signal: AbortSignal,
   closing: (() => Promise<unknown>)[],
 ): Promise<Account> {
   const step = (text: string): void => {
+    signal.throwIfAborted();
     tell({event: 'step', text});
   };
   const known: SentMessage[] = [];
@@ -66,8 +80,12 @@ async function play(
   const sipPort = await freePort();
   const settings = {folder, core: core.uri, homeDomain, sipPort};
   step('the Participating Function starts: embedded SIP server, relay sidecar, store');
-  let pf: PfProcess = await startPf(settings);
-  closing.push(() => pf.stop(3000));
+  const startNext = async (): Promise<PfProcess> => {
+    const starting = startPf(settings);
+    closing.push(async () => starting.then((started) => started.stop(3000)).catch(() => undefined));
+    return await starting;
+  };
+  let pf = await startNext();
   core.pf = `sip:127.0.0.1:${sipPort};transport=tcp`;
 
   const alice = await phoneOf('Alice', aliceAddress);
@@ -80,7 +98,7 @@ async function play(
 
   step('the Participating Function is killed (SIGKILL), and started again');
   await pf.kill();
-  pf = await startPf(settings);
+  pf = await startNext();
   const {reason} = await within(chat.ended, "Alice's chat is ended by the new process");
   step(`Alice's chat was ended: ${reason ?? 'no reason given'}`);
 

@@ -1,3 +1,5 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {readdirSync, readFileSync} from 'node:fs';
 import test from 'ava';
 import {isComplete, runDemo} from '../../lib/demo/demo.ts';
@@ -15,11 +17,17 @@ test('the demo: everything arrives over a SIGKILL, and nothing of it stays behin
   t.is(status, 0);
   t.true(events.some(({event, text}) => event === 'step' && String(text).includes('SIGKILL')));
   t.true(events.some(({text}) => /SEND #3, 200 KB in \d+ chunks/.test(String(text))));
-  t.deepEqual(readdirSync(folder), []);
-  t.deepEqual(
-    commandLines().filter((text) => text.includes(folder)),
-    [],
-  );
+  t.deepEqual(remainsOf(folder), []);
+});
+
+test('the demo: a reader who goes away before the end ends it, and nothing of it stays behind', async (t) => {
+  const folder = await temporaryFolder(t);
+  const shell = spawn('sh', ['-c', `${process.execPath} dist/lib/cli.js demo | head -1`], {
+    env: {...process.env, TMPDIR: folder},
+    stdio: 'ignore',
+  });
+  await once(shell, 'exit');
+  t.deepEqual(remainsOf(folder), []);
 });
 
 test('the demo: anything missing, altered or out of order fails it', (t) => {
@@ -36,9 +44,9 @@ test('the demo: anything missing, altered or out of order fails it', (t) => {
   }
 });
 
-/** Of all processes of this machine. */
-function commandLines(): readonly string[] {
-  return readdirSync('/proc')
+/** What a demo in this folder left there, and command lines of processes that still work in it. */
+function remainsOf(folder: string): readonly string[] {
+  const commandLines = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {
       try {
@@ -48,4 +56,5 @@ function commandLines(): readonly string[] {
         return '';
       }
     });
+  return [...readdirSync(folder), ...commandLines.filter((text) => text.includes(folder))];
 }
