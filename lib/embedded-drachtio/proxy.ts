@@ -55,7 +55,8 @@ export class Proxy {
    * `CpmError` for a NOK, before the request is given away.
    */
   start(app: App, command: ProxyCommand, release: () => ServerTransaction): void {
-    const targets = command.destinations.map((destination) => addressOfUri(parseNameAddr(destination).uri));
+    // Bare URIs: their parameters are their own, the transport above all.
+    const targets = command.destinations.map((destination) => addressOfUri(destination));
     if (targets.length === 0) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'proxy request has no destination');
     const extra = headersFromApp(
       parseAppMessage(command.message),

@@ -44,6 +44,8 @@ export interface Deployment {
   kill(): Promise<void>;
   /** Starts the PF (again), perhaps one that kills itself (aimed-pf.ts); resolves when it is ready. */
   start(aim?: Aim): Promise<void>;
+  /** Other sections for the next start, over those of this one. */
+  configure(config: DeploymentOptions['config']): Promise<void>;
   /** SIGTERM; resolves with the exit status. */
   stop(): Promise<number | string>;
   alice(options?: Partial<PhoneOptions>): Promise<Phone>;
@@ -64,7 +66,9 @@ export async function deployment(t: ExecutionContext, options: DeploymentOptions
   const server = process.env['DRACHTIO_HOST'] === undefined ? undefined : await sipServer();
   const port = await freePort();
   const file = path.join(folder, 'pf.yaml');
-  await writeFile(file, stringify(configuration(folder, core, server, port, options)));
+  const configure = async (config: DeploymentOptions['config'] = {}): Promise<void> =>
+    writeFile(file, stringify(laidOver(configuration(folder, core, server, port, options), config)));
+  await configure();
   core.pf = `sip:${server?.sip ?? `127.0.0.1:${port}`};transport=tcp`;
   const phones: Phone[] = [];
   let pf: PfProcess | undefined;
@@ -95,6 +99,7 @@ export async function deployment(t: ExecutionContext, options: DeploymentOptions
         }),
       ]);
     },
+    configure,
     async kill() {
       running().process.kill('SIGKILL');
       await running().ended;
