@@ -4,7 +4,7 @@ import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
-import {headerOf} from '../../lib/embedded-drachtio/sip-message.ts';
+import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {rawSip, type RawMessage, type RawSip} from '../support/raw-sip.ts';
