@@ -1,0 +1,88 @@
+import {join} from 'node:path';
+import test from 'ava';
+import type {ExecutionContext} from 'ava';
+import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
+import {CpmError} from '../../../lib/errors.ts';
+import {systemClock} from '../../../lib/ports/clock.ts';
+import {silentLog} from '../../../lib/ports/log.ts';
+import type {Registration} from '../../../lib/ports/registrations.ts';
+import type {Store} from '../../../lib/ports/store.ts';
+import {createServedUsers, type ServedUsers} from '../../../lib/procedures/registration/served-users.ts';
+import {temporaryFolder} from '../../support/temporary-folder.ts';
+
+const bob = 'tel:+15550102';
+const registered = (): Registration => ({
+  servedUser: bob,
+  identities: [bob, 'sip:robert@home.example'],
+  contacts: [],
+  servingNode: undefined,
+  expiresAt: Date.now() + 600_000,
+});
+
+/** Served users on an embedded store, whose registrations can be out of reach. */
+async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: Store; network: {away: boolean}}> {
+  const real = await openEmbeddedStore({path: join(await temporaryFolder(t), 'store.db')});
+  t.teardown(() => real.close());
+  const network = {away: false};
+  const registrations = new Proxy(real.registrations, {
+    get(target, name) {
+      const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
+      return async (...values: unknown[]) => {
+        if (network.away) throw new CpmError('CPM_STORE_AWAY', 503, 'the store is away');
+        return method.apply(target, values);
+      };
+    },
+  });
+  const store = {...real, registrations};
+  const rules = {
+    users: [['sip:+15550102@home.example;user=phone', 'sip:bob@home.example']],
+    domains: ['Home.example'],
+    numberPrefixes: ['+1555'],
+    deferralOf: () => true,
+  };
+  return {users: createServedUsers({rules, store, clock: systemClock, log: silentLog}), store: real, network};
+}
+
+test('TS 24.229 §5.4.1.7: configured identities, domains and number ranges lead to their user, others to nobody', async (t) => {
+  const {users} = await setUp(t);
+  t.is(await users.resolve('sip:bob@home.example'), bob);
+  t.is(await users.resolve('tel:+1-555-0102'), bob);
+  t.is(await users.resolve('sip:+15550199@elsewhere.example;user=phone'), 'tel:+15550199');
+  t.is(await users.resolve('sip:robert@home.example'), 'sip:robert@home.example');
+  t.is(await users.resolve('sip:eve@elsewhere.example'), undefined);
+  t.is(await users.resolve('mailto:bob@home.example'), undefined);
+});
+
+test('8.3.2.9.1.2 C1: what a registration taught stays known after it is over', async (t) => {
+  const {users} = await setUp(t);
+  await users.learn(registered());
+  t.is(await users.resolve('sip:robert@home.example'), bob);
+  t.truthy(await users.registration(bob));
+  await users.forget(bob);
+  t.is(await users.registration(bob), undefined);
+  t.is(await users.resolve('sip:robert@home.example'), bob);
+});
+
+test('8.3.2.9.1.2 C1: while the store is away a registration is remembered, and written when it is back', async (t) => {
+  const {users, store, network} = await setUp(t);
+  network.away = true;
+  await users.learn(registered());
+  t.truthy(await users.registration(bob));
+  t.is(await users.resolve('sip:robert@home.example'), bob);
+  t.is(await store.registrations.get(bob), undefined);
+  network.away = false;
+  await users.flush();
+  t.is((await store.registrations.get(bob))?.servedUser, bob);
+});
+
+test('8.3.2.9.1.2 T37: a de-registration while the store is away counts at once, and is written when it is back', async (t) => {
+  const {users, store, network} = await setUp(t);
+  await users.learn(registered());
+  network.away = true;
+  await users.forget(bob);
+  t.is(await users.registration(bob), undefined);
+  network.away = false;
+  await users.flush();
+  t.deepEqual((await store.registrations.get(bob))?.contacts ?? [], []);
+  t.is(await users.registration(bob), undefined);
+});
