@@ -1,6 +1,7 @@
 /**
  * One message on its way in: its chunks, what of it is there, which of them are unanswered. It settles once: when the next hop has
  * answered for all of it, or the PF has it, or somebody refused it.
+ * @clause RFC 4975 §7.1.2 E3 E4
  */
 import type {ByteRange} from '../codecs/msrp/byte-range.ts';
 import type {FailureReport, Flag, FrameHead} from '../codecs/msrp/frame.ts';

@@ -228,7 +228,7 @@ test.serial(
   },
 );
 
-test("8.3.2.3 B1–B3 B8 B10: the network's BYE reaches the device with its Reason, and is answered after the device", async (t) => {
+test("8.3.2.3 B2 B3 B8 B10: the network's BYE reaches the device with its Reason, and is answered after the device", async (t) => {
   const pf = await deployment(t);
   const [alice, bob] = [await pf.alice(), await pf.bob()];
   await pf.register(alice);

@@ -4,6 +4,7 @@
  *
  * A body ends at its end-line. Where Byte-Range names the last octet, the parser looks for the end-line there first and need not look at
  * what lies between; when it is not there, the octets decide, and this peer's Byte-Range is not believed again.
+ * @clause RFC 4975 §7.1.1 E3
  */
 import {CpmError} from '../../errors.ts';
 import {Gathered} from './gathered.ts';

@@ -1,4 +1,7 @@
-/** MSRP URIs (RFC 4975 §6): who a frame is for. A session is found by the session-id alone, whatever host and port stand before it. */
+/**
+ * MSRP URIs (RFC 4975 §6): who a frame is for. A session is found by the session-id alone, whatever host and port stand before it.
+ * @clause RFC 4975 §6.1 E5
+ */
 import {CpmError} from '../../errors.ts';
 
 export interface MsrpUri {

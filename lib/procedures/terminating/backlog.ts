@@ -52,7 +52,7 @@ export async function sendBacklog(
       if (isTaken(outcome)) continue;
       const message = batch[index];
       log.info(
-        {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(message), outcome},
+        {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(message), outcome: outcomeText(outcome)},
         'a deferred message was not taken; it stays queued',
       );
       if (!isRefusedAlone(outcome)) return {end: 'broken', skipped, sent, awaited, afterSequence};
@@ -64,6 +64,9 @@ export async function sendBacklog(
 
   return {end: 'broken', skipped, sent, awaited, afterSequence};
 }
+
+const outcomeText = (outcome: SendOutcome): string =>
+  outcome.kind === 'answered' ? String(outcome.status) : outcome.kind;
 
 const isTaken = (outcome: SendOutcome | undefined): boolean => outcome?.kind === 'answered' && outcome.status === 200;
 

@@ -1,19 +1,18 @@
 import {formatContact} from '../../codecs/sip-headers/contact.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {OriginalSession} from '../../cpm/deferred-message.ts';
-import type {Leg, LegEnd, OfferedMessage, OutgoingMessage, Pairing, Verdict} from '../../ports/media-plane.ts';
+import type {Leg, LegEnd, OfferedMessage, Pairing, Verdict} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite, SipDialog, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {noteNotifications} from '../disposition.ts';
 import {answerFor, bodyText, offerFor, remoteMedia, type LocalDescription} from '../session-description.ts';
-import {sendBacklog} from './backlog.ts';
 import {byeOfClient, byeOfNetwork} from './bye.ts';
 import {deferMessage} from './defer.ts';
-import {turnMilliseconds} from './deliveries.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
+import {notRelayed, noteRelayed} from './relayed-messages.ts';
+import {spliceAfterBacklog} from './splice.ts';
 
 /**
  * Life of a 1-1 CPM session at the B2BUA (CPM-CF 8.3.2.1).
@@ -49,6 +48,7 @@ export class ChatSession {
   #servedUser: string;
   #following: Promise<void> = Promise.resolve();
   #ringing = false;
+  #hasKept = false;
 
   constructor(context: Context, invitation: Invitation, leg: Leg) {
     this.#context = context;
@@ -126,7 +126,7 @@ export class ChatSession {
     this.#description = description;
     this.leg.onMessage = (message) => this.#keep(message);
     this.leg.onNotificationRelayed = (message) => {
-      void this.#note(this.sender, this.servedUser, message);
+      void noteRelayed(this.#context, {author: this.sender, about: this.servedUser, content: message});
     };
     this.leg.onEnd = (end) => {
       this.#legEnded(end);
@@ -177,9 +177,9 @@ export class ChatSession {
     this.#remember(client.dialog);
     client.dialog.onBye = async (bye) => byeOfClient(this.#context, this, bye);
     client.leg.onNotificationRelayed = (message) => {
-      void this.#note(this.servedUser, this.sender, message);
+      void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content: message});
     };
-    client.leg.onMessage = async (message) => this.#notRelayed(message);
+    client.leg.onMessage = async (message) => notRelayed(this.#context, this, message);
     client.leg.onEnd = (end) => {
       if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
     };
@@ -197,7 +197,7 @@ export class ChatSession {
   }
 
   async #splice(client: Answered): Promise<boolean> {
-    const {store, deliveries} = this.#context;
+    const isStoreAway = (): boolean => !this.#context.store.available;
     const pair = async (): Promise<Pairing> => {
       this.#pairing = await this.leg.pair(client.leg);
       await this.#storing;
@@ -209,18 +209,14 @@ export class ChatSession {
       this.#state = 'relayed';
       return true;
     };
-    if (!store.available) return open(await pair());
-    const spliced = await deliveries.exclusive(this.servedUser, turnMilliseconds, async (lease) => {
-      // Most of the backlog goes before the gate closes; what was stored meanwhile goes while the inviter waits at it.
-      const before = await sendBacklog(this.#context, client.leg, this.servedUser, this.sender, lease);
-      if (before.end === 'broken') return false;
-      const pairing = await pair();
-      const rest = await sendBacklog(this.#context, client.leg, this.servedUser, this.sender, lease);
-      if (rest.end === 'empty') return open(pairing);
-      pairing.undo();
-      return false;
-    });
-    return spliced ?? false;
+    if (isStoreAway()) return open(await pair());
+    try {
+      return await spliceAfterBacklog(this.#context, this, client, {pair, open});
+    } catch (error) {
+      // The store went away meanwhile: live goes on, unless something is known to wait before it.
+      if (!isStoreAway() || this.#hasKept) throw error;
+      return open(await pair());
+    }
   }
 
   /** The device is gone, the inviter stays: the PF keeps for the user again, what was not answered first (row A16). */
@@ -265,6 +261,8 @@ export class ChatSession {
     await Promise.all([this.leg.release(), this.#client?.leg.release()]);
     if (this.#inviter !== undefined) this.#forget(this.#inviter);
     if (this.#client !== undefined) this.#forget(this.#client.dialog);
+    // What was kept here, and did not get through before the end, goes in a delivery.
+    if (this.#hasKept) this.#context.deliveries.trigger(this.servedUser, 'message');
   }
 
   /** What waits or could not be delivered is kept, one after another. */
@@ -273,7 +271,11 @@ export class ChatSession {
     const kept = this.#following.then(async () => deferMessage(this.#context, this, message));
     this.#storing = Promise.all([this.#storing, kept]).then(() => undefined);
     const verdict = await kept;
-    if (verdict === 'accepted') void this.#stored();
+    if (verdict === 'accepted') {
+      this.#hasKept = true;
+      void this.#stored();
+    }
+
     return verdict;
   }
 
@@ -338,30 +340,6 @@ export class ChatSession {
 
     this.joinable = false;
     deliveries.later(this.servedUser);
-  }
-
-  /** A relayed notification may speak of a message that was deferred earlier. */
-  async #note(author: string, about: string, content: OutgoingMessage): Promise<void> {
-    const key = (await this.#context.users.resolve(author)) ?? author;
-    await noteNotifications(this.#context, {author: key, about, content});
-  }
-
-  /**
-   * What the client sent and nobody relayed. Before the splice it goes to the inviter from here, in order; what his side did not take the
-   * client must know, for the PF defers for its own user only.
-   */
-  async #notRelayed(message: OfferedMessage): Promise<Verdict> {
-    const noted = await noteNotifications(this.#context, {
-      author: this.servedUser,
-      about: this.sender,
-      content: message,
-      takeOverFor: this.original,
-    });
-    if (noted === 'forwarded') return 'accepted';
-    const outcome = message.why === 'held' ? await this.leg.send(message) : undefined;
-    const status = outcome?.kind === 'answered' ? outcome.status : message.status;
-    if (outcome !== undefined && status === 200) return 'accepted';
-    return status === 413 || status === 415 ? status : 408;
   }
 
   #legEnded(end: LegEnd): void {

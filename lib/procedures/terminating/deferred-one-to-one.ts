@@ -98,7 +98,7 @@ async function deliverSession(
     const statuses = answer.kind === 'refused' ? answer.statuses : [];
     const stop = statuses.some((status) => policy.stopsDelivery.includes(status));
     // step 11.b
-    log.info({...where, statuses, stop}, 'a delivery was not taken; its messages stay queued');
+    log.info({...where, statuses: statuses.join(), stop}, 'a delivery was not taken; its messages stay queued');
     return stop ? 'stop' : 'kept';
   }
 

@@ -1,0 +1,32 @@
+import type {OfferedMessage, OutgoingMessage, Verdict} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+import {noteNotifications} from '../disposition.ts';
+import type {ChatSession} from './chat-session.ts';
+
+/** A relayed notification may speak of a message that was deferred earlier. `author` and `about` are canonical addresses. */
+export async function noteRelayed(
+  context: Context,
+  {author, about, content}: {readonly author: string; readonly about: string; readonly content: OutgoingMessage},
+): Promise<void> {
+  const key = (await context.users.resolve(author)) ?? author;
+  await noteNotifications(context, {author: key, about, content});
+}
+
+/**
+ * What the client sent and nobody relayed. Before the splice it goes to the inviter from here, in order; what his side did not take the
+ * client must know, for the PF defers for its own user only.
+ * @clause CPM-CF 8.3.2.1
+ */
+export async function notRelayed(context: Context, session: ChatSession, message: OfferedMessage): Promise<Verdict> {
+  const noted = await noteNotifications(context, {
+    author: session.servedUser,
+    about: session.sender,
+    content: message,
+    takeOverFor: session.original,
+  });
+  if (noted === 'forwarded') return 'accepted';
+  const outcome = message.why === 'held' ? await session.leg.send(message) : undefined;
+  const status = outcome?.kind === 'answered' ? outcome.status : message.status;
+  if (outcome !== undefined && status === 200) return 'accepted';
+  return status === 413 || status === 415 ? status : 408;
+}

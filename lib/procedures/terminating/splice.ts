@@ -1,0 +1,29 @@
+import type {Pairing} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+import {sendBacklog} from './backlog.ts';
+import type {ChatSession} from './chat-session.ts';
+import {turnMilliseconds} from './deliveries.ts';
+import type {Answered} from './fork.ts';
+
+/**
+ * Lets a device into a session behind what waits for it: backlog before live, in order (T42). Most of it goes before the gate closes; what was
+ * stored meanwhile goes while the inviter waits at it. False when the device could not take it all, or something else delivers to the user.
+ * @clause CPM-CF 8.3.2.1
+ */
+export async function spliceAfterBacklog(
+  context: Context,
+  {servedUser, sender}: ChatSession,
+  {leg}: Answered,
+  gate: {readonly pair: () => Promise<Pairing>; readonly open: (pairing: Pairing) => boolean},
+): Promise<boolean> {
+  const spliced = await context.deliveries.exclusive(servedUser, turnMilliseconds, async (lease) => {
+    const before = await sendBacklog(context, leg, servedUser, sender, lease);
+    if (before.end === 'broken') return false;
+    const pairing = await gate.pair();
+    const rest = await sendBacklog(context, leg, servedUser, sender, lease);
+    if (rest.end === 'empty') return gate.open(pairing);
+    pairing.undo();
+    return false;
+  });
+  return spliced ?? false;
+}
