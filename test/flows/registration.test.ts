@@ -258,6 +258,7 @@ test.serial(
     t.is(await invited(), 'sip:+15550102@home.example;gr=urn:uuid:mobile');
     await runsEnded(pf, before + 3);
     t.is(await notify(reginfo(2, 'partial', [contactElement('mobile', 'terminated')], 'terminated')), 200);
+    await pf.pf.log.first(({msg}) => msg === 'the reg event says that a served user is no longer registered');
     const chat = await (await pf.alice()).startChat(bobAddress);
     t.true((await chat.sendText('nobody is there')).accepted);
     t.deepEqual(ownInvites(pf), []);

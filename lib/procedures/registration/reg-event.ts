@@ -132,6 +132,7 @@ export function createRegEvents(context: Context): RegEvents {
   async function learn(registration: Registration | undefined, servedUser: string): Promise<void> {
     if (registration === undefined) {
       await users.forget(servedUser);
+      log.info(where, 'the reg event says that a served user is no longer registered');
       return;
     }
 
