@@ -4,9 +4,10 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {stringify} from 'yaml';
+import {freePort} from '../../lib/demo/pf-process.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import {runNode} from '../support/child.ts';
-import {bobAddress, deployment, freePort} from '../support/deployment.ts';
+import {bobAddress, deployment} from '../support/deployment.ts';
 
 /** `cpm-pf relay --config FILE`, as an operator runs it; answers where it is controlled. */
 async function startRelay(t: ExecutionContext): Promise<{control: string; kill(): void; ended: Promise<unknown>}> {

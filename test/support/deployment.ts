@@ -2,12 +2,12 @@
 import {spawn, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import type {ExecutionContext} from 'ava';
 import {stringify} from 'yaml';
+import {freePort} from '../../lib/demo/pf-process.ts';
 import {startCore, type Core, type CoreOptions} from '../../lib/phone/core.ts';
 import {Inbox} from '../../lib/phone/inbox.ts';
 import {startPhone, type Phone, type PhoneOptions} from '../../lib/phone/phone.ts';
@@ -223,25 +223,5 @@ async function killOwn(running: Deployment, name: string): Promise<void> {
     process.kill(await running.pidOf(name), 'SIGKILL');
   } catch {
     // It ended with its PF, as it does when the PF is stopped in an orderly way.
-  }
-}
-
-/** A port that is free for TCP now, outside the range from which the system hands out ports by itself. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const probe = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => {
-        resolve(false);
-      });
-      probe.listen(port, '127.0.0.1', () => {
-        resolve(true);
-      });
-    });
-    if (!free) continue;
-    probe.close();
-    await once(probe, 'close');
-    return port;
   }
 }
