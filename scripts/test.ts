@@ -10,6 +10,8 @@ import {tapReader} from './tap.ts';
 import type {TestResult} from './tap.ts';
 
 const reportFile = path.join('reports', 'tests.json');
+/** Milliseconds; more than any test asks for. */
+const longestSilence = 900_000;
 
 const args = process.argv.slice(2);
 const asTap = args.includes('--tap');
@@ -35,15 +37,23 @@ const ended = new Promise<number>((resolve) => {
   });
 });
 
+// AVA's own timeout is not armed again once it fell into the time that some test had asked for: a test that hangs then hangs the run.
+const silent = setTimeout(() => {
+  process.stdout.write(`# nothing ended for ${longestSilence} ms: AVA is killed\n`);
+  ava.kill('SIGKILL');
+}, longestSilence);
+
 const reader = tapReader(files);
 let last: TestResult | undefined;
 for await (const line of createInterface({input: ava.stdout})) {
+  silent.refresh();
   last = reader.line(line) ?? last;
   if (asTap) process.stdout.write(`${line}\n`);
   else if (last?.status === 'failed' && !/^(?:1\.\.|# (?:tests|pass|skip|fail) )/.test(line))
     process.stdout.write(`${readable(line, last)}\n`);
 }
 let status = await ended;
+clearTimeout(silent);
 if (status === 0 && (!reader.complete || count('ran-and-passed') === 0)) status = 1;
 
 mkdirSync(path.dirname(reportFile), {recursive: true});

@@ -186,6 +186,7 @@ for (const [aim, fact] of [
   ['bye', 'killed while it ends a delivery, the PF ends the dialog in its next life'],
 ] as const) {
   test.serial(`8.3.2.9.1.1 A16 E8: ${fact}`, async (t) => {
+    t.timeout(60_000);
     const pf = await deployment(t);
     const alice = await pf.alice();
     await pf.register(alice);
@@ -199,6 +200,7 @@ for (const [aim, fact] of [
       await pf.start();
       const again = await alice.startChat(bobAddress);
       t.is(await again.sendAgain(message), 200);
+      await again.end();
     } else {
       const chat = await alice.startChat(bobAddress);
       t.true((await chat.sendText('hello', {dispositions: []})).accepted);
@@ -226,6 +228,7 @@ for (const victim of ['pf', 'relay'] as const) {
   test.serial(
     `8.3.2.1 E3 T53: the ${victim} is killed in the middle of a message, which is then repeated and there once, from its first octet`,
     async (t) => {
+      t.timeout(60_000);
       const pf = await deployment(t, {config: impatientServer});
       const alice = await pf.alice({timers: {t1Ms: 50}, behaviour: {answerMilliseconds: 3000, window: 1}});
       await pf.register(alice);
