@@ -39,6 +39,10 @@ export interface ServedUsers {
   flush(): Promise<void>;
 }
 
+/** Devices of a registration that can take a CPM session at `now` (ms): active contacts which are, or may be, CPM clients (T37). */
+export const cpmDevices = (registration: Registration | undefined, now: number): readonly RegisteredContact[] =>
+  registration?.contacts.filter((contact) => contact.cpm !== 'no' && contact.expiresAt > now) ?? [];
+
 /** Bounded memory: the longest unchanged entry goes first. A million users would need ten nodes anyway. */
 const mostRemembered = 100_000;
 
@@ -141,9 +145,7 @@ export function createServedUsers(deps: {
       return registration !== undefined && registration.expiresAt > clock.now() ? registration : undefined;
     },
     async devices(servedUser) {
-      const registration = await users.registration(servedUser);
-      const now = clock.now();
-      return registration?.contacts.filter((contact) => contact.cpm !== 'no' && contact.expiresAt > now) ?? [];
+      return cpmDevices(await users.registration(servedUser), clock.now());
     },
     defers: rules.deferralOf,
     async flush() {

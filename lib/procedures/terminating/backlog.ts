@@ -15,9 +15,14 @@ export interface BacklogResult {
   readonly afterSequence: number | undefined;
 }
 
-/** Enough in flight to fill a mobile link, little enough to repeat after a break. */
-const windowMessages = 32;
-const windowBytes = 4 * 1024 * 1024;
+/** Two of these are on their way at a time: enough to fill a mobile link, little enough to repeat after a break. */
+const batchMessages = 32;
+const batchBytes = 2 * 1024 * 1024;
+
+interface Batch {
+  readonly messages: readonly DeferredMessage[];
+  readonly outcomes: Promise<readonly SendOutcome[]>;
+}
 
 /**
  * Sends what waits for the user from one sender through a leg, in order of arrival, until nothing is queued any more: what arrives
@@ -35,34 +40,46 @@ export async function sendBacklog(
   let afterSequence = from;
   let skipped = 0;
   let sent = 0;
+  let broken = false;
   const awaited: string[] = [];
-  while (lease.held) {
-    const batch = await store.deferredQueue.next(servedUser, sender, {
-      afterSequence,
-      limit: windowMessages,
-      maxBytes: windowBytes,
-    });
-    if (batch.length === 0) return {end: 'empty', skipped, sent, awaited, afterSequence};
-    const outcomes = await Promise.all(batch.map(async (message) => leg.send(message)));
-    const taken = batch.filter((_, index) => isTaken(outcomes[index]));
+  const underWay: Batch[] = [];
+
+  /** The next batch is read and sent while the one before it is still on its way. */
+  async function sendNext(): Promise<boolean> {
+    const window = {afterSequence, limit: batchMessages, maxBytes: batchBytes};
+    const messages = await store.deferredQueue.next(servedUser, sender, window);
+    if (messages.length === 0) return false;
+    afterSequence = messages.at(-1)?.sequence;
+    underWay.push({messages, outcomes: Promise.all(messages.map(async (message) => leg.send(message)))});
+    return true;
+  }
+
+  async function finish({messages, outcomes}: Batch): Promise<void> {
+    const results = await outcomes;
+    const taken = messages.filter((_, index) => isTaken(results[index]));
     await record(taken, store, clock.now());
     sent += taken.length;
     awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
-    for (const [index, outcome] of outcomes.entries()) {
+    for (const [index, outcome] of results.entries()) {
       if (isTaken(outcome)) continue;
-      const message = batch[index];
       log.info(
-        {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(message), outcome: outcomeText(outcome)},
+        {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(messages[index]), outcome: outcomeText(outcome)},
         'a deferred message was not taken; it stays queued',
       );
-      if (!isRefusedAlone(outcome)) return {end: 'broken', skipped, sent, awaited, afterSequence};
-      skipped += 1;
+      if (isRefusedAlone(outcome)) skipped += 1;
+      else broken = true;
     }
-
-    afterSequence = batch.at(-1)?.sequence;
   }
 
-  return {end: 'broken', skipped, sent, awaited, afterSequence};
+  const goesOn = (): boolean => lease.held && !broken;
+  for (;;) {
+    while (goesOn() && underWay.length < 2 && (await sendNext()));
+    const oldest = underWay.shift();
+    if (oldest === undefined) break;
+    await finish(oldest);
+  }
+
+  return {end: goesOn() ? 'empty' : 'broken', skipped, sent, awaited, afterSequence};
 }
 
 const outcomeText = (outcome: SendOutcome): string =>

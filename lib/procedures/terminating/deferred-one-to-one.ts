@@ -5,6 +5,7 @@ import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
 import type {Context} from '../context.ts';
 import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
+import {cpmDevices} from '../registration/served-users.ts';
 import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
@@ -28,7 +29,7 @@ export async function deliverDeferred(
 ): Promise<DeliveryOutcome> {
   const {store, users, clock, policy, sessions} = context;
   const registration = await users.registration(servedUser);
-  const devices = await users.devices(servedUser);
+  const devices = cpmDevices(registration, clock.now());
   // He is there again: sessions that hold for him may ring him with the next message.
   const isThere = (): void => {
     for (const session of sessions.ofUser(servedUser)) session.joinable = true;

@@ -16,6 +16,16 @@ export async function spliceAfterBacklog(
   {leg}: Answered,
   gate: {readonly pair: () => Promise<Pairing>; readonly open: (pairing: Pairing) => boolean},
 ): Promise<boolean> {
+  const {deferredQueue} = context.store;
+  const nothingWaits = async (): Promise<boolean> =>
+    (await deferredQueue.next(servedUser, sender, {afterSequence: undefined, limit: 1, maxBytes: 1})).length === 0;
+  // Mostly nothing waits: a look before, a look while the inviter is at the gate, and the user's lease is not needed.
+  if (await nothingWaits()) {
+    const pairing = await gate.pair();
+    if (await nothingWaits()) return gate.open(pairing);
+    pairing.undo();
+  }
+
   const spliced = await context.deliveries.exclusive(servedUser, turnMilliseconds, async (lease) => {
     const before = await sendBacklog(context, leg, servedUser, sender, lease);
     if (before.end === 'broken') return false;
