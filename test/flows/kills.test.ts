@@ -1,93 +1,9 @@
 /** Processes are really killed, at seeded moments and at chosen ones, and the phones' own books are compared (docs/acknowledgement.md). */
 import test from 'ava';
-import type {ChatSession} from '../../lib/phone/chat-session.ts';
-import type {SentMessage} from '../../lib/phone/ledger.ts';
-import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {killRounds, killSeed} from '../support/kill-rounds.ts';
+import {compare, impatient, impatientServer, inTime, numbered, persist, until} from '../support/persistent-sender.ts';
 import {seededRandom} from '../support/random.ts';
-
-/** An INVITE whose PF was killed gets no final answer for minutes: the person hangs up and tries again. */
-async function inTime(calling: Promise<ChatSession>): Promise<ChatSession> {
-  let gaveUp = false;
-  const late = new Promise<never>((_, reject) => {
-    setTimeout(() => {
-      gaveUp = true;
-      reject(new Error('nobody answered'));
-    }, 3000);
-  });
-  void calling.then(
-    (chat) => (gaveUp ? chat.end() : undefined),
-    () => undefined,
-  );
-  return Promise.race([calling, late]);
-}
-
-/** A sender who wants every message to arrive: after a failure he calls again and repeats it, the same octets under the same id. */
-async function persist(
-  alice: Phone,
-  texts: AsyncIterable<string> | Iterable<string>,
-  options: {dispositions?: []} = {},
-): Promise<SentMessage[]> {
-  const sent: SentMessage[] = [];
-  let chat: ChatSession | undefined;
-  for await (const text of texts) {
-    let message: SentMessage | undefined;
-    for (let attempt = 0; message?.accepted !== true; attempt++) {
-      if (attempt > 5000) throw new Error(`message ${sent.length} was never accepted`);
-      try {
-        chat ??= await inTime(alice.startChat(bobAddress));
-        if (message === undefined) message = await chat.sendText(text, options);
-        else await chat.sendAgain(message);
-      } catch {
-        // Refused, or the PF is just not there.
-      }
-
-      if (message?.accepted === true) break;
-      chat = undefined;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-
-    sent.push(message);
-  }
-
-  await chat?.end();
-  return sent;
-}
-
-/** A killed PF leaves requests without an answer: phone and server give them up in seconds, so that the sender goes on. */
-const impatient = {timers: {t1Ms: 50}, behaviour: {answerMilliseconds: 3000}};
-const impatientServer = {sip: {embedded: {t1Milliseconds: 50}}};
-
-/** Numbered texts until `stop`; every tenth one is large. */
-async function* numbered(state: {stop: boolean}): AsyncGenerator<string> {
-  for (let number = 0; !state.stop; number++) {
-    yield number % 10 === 9 ? `${number} ${'x'.repeat(40_000)}` : String(number);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-/** All that was accepted is there once, octet for octet, in order. */
-async function compare(sent: readonly SentMessage[], bob: Phone): Promise<string[]> {
-  await bob.messages.atLeast(sent.length, undefined, 60_000);
-  const faults: string[] = [];
-  const got = bob.messages.items;
-  sent.forEach((message, index) => {
-    if (got[index]?.messageId !== message.messageId) faults.push(`at ${index}: another message`);
-    else if (!got[index].bytes.equals(message.bytes)) faults.push(`at ${index}: other octets`);
-  });
-  if (got.length > sent.length) faults.push(`${got.length - sent.length} more than were sent`);
-  return faults.slice(0, 5);
-}
-
-async function until(fits: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await fits().catch(() => false)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-
-  throw new Error('not within ten seconds');
-}
 
 /** One message has gone through in both books. */
 const booksAreEqual = (pf: Deployment, accepted: number) => async (): Promise<boolean> => {
@@ -105,7 +21,7 @@ test.serial(
     const alice = await pf.alice(impatient);
     await pf.register(alice);
     const state = {stop: false};
-    const sending = persist(alice, numbered(state), {dispositions: []});
+    const sending = persist(alice, bobAddress, numbered(state), {dispositions: []});
     for (let round = 0; round < killRounds(20); round++) {
       await new Promise((resolve) => setTimeout(resolve, 20 + random.below(300)));
       await pf.kill();
@@ -133,7 +49,7 @@ test.serial(
     const alice = await pf.alice(impatient);
     await pf.register(alice);
     const state = {stop: false};
-    const sending = persist(alice, numbered(state), {dispositions: []});
+    const sending = persist(alice, bobAddress, numbered(state), {dispositions: []});
     for (let round = 0; round < killRounds(20); round++) {
       await new Promise((resolve) => setTimeout(resolve, 20 + random.below(300)));
       const killed = await pf.pidOf('relay');
@@ -163,7 +79,7 @@ test.serial(
     function* some(): Generator<string> {
       for (let number = 0; number < 300; number++) yield `${number} ${'y'.repeat(number % 7 === 6 ? 60_000 : 500)}`;
     }
-    const sent = await persist(alice, some(), {dispositions: []});
+    const sent = await persist(alice, bobAddress, some(), {dispositions: []});
     const bob = await pf.bob();
     await pf.register(bob);
     for (let round = 0; round < killRounds(20); round++) {

@@ -50,6 +50,8 @@ export interface Deployment {
   stop(): Promise<number | string>;
   alice(options?: Partial<PhoneOptions>): Promise<Phone>;
   bob(options?: Partial<PhoneOptions>): Promise<Phone>;
+  /** Anybody else of the home network. */
+  phone(address: string, options?: Partial<PhoneOptions>): Promise<Phone>;
   /** Registers the phone, and waits until the PF has answered the core's word about it. */
   register(phone: Phone): Promise<void>;
   status(): Promise<Record<string, unknown>>;
@@ -108,6 +110,7 @@ export async function deployment(t: ExecutionContext, options: DeploymentOptions
       running().process.kill('SIGTERM');
       return running().ended;
     },
+    phone,
     alice: async (more) => phone(aliceAddress, more),
     bob: async (more) => phone(bobAddress, more),
     async register(phone) {
