@@ -35,8 +35,8 @@ export interface OwnMedia {
   readonly host: string;
   /** 9 where we connect and cannot be reached (RFC 6135 §4.2.2). */
   readonly port: number;
-  /** Our MSRP URI; `msrps:` makes it TLS. */
-  readonly path: string;
+  /** Our MSRP URIs, where to connect first; `msrps:` makes it TLS. */
+  readonly path: readonly string[];
   readonly setup: 'active' | 'passive' | 'actpass';
   readonly fingerprint?: string | undefined;
   readonly cema?: boolean | undefined;
@@ -186,7 +186,7 @@ function ownSection(leg: LegSdp, own: OwnMedia, far: MsrpMedia | undefined, copi
   const protocol = isTls(own) ? 'TCP/TLS/MSRP' : 'TCP/MSRP';
   const maxSize = Math.min(far?.maxSize ?? Infinity, leg.maxSize ?? Infinity);
   const attributes = [
-    `path:${own.path}`,
+    `path:${own.path.join(' ')}`,
     `setup:${own.setup}`,
     ...(own.fingerprint === undefined ? [] : [`fingerprint:${own.fingerprint}`]),
     ...(own.cema === true ? ['msrp-cema'] : []),
@@ -235,7 +235,7 @@ function narrowed(wanted: Direction, offered: Direction): Direction {
 }
 
 function isTls(own: OwnMedia): boolean {
-  return /^msrps:/i.test(own.path);
+  return /^msrps:/i.test(own.path[0] ?? '');
 }
 
 function isMsrp({media, protocol}: SdpSection): boolean {

@@ -78,9 +78,11 @@ export type LegEnd =
 /** One MSRP session of ours. Every method may be called after the leg ended; it then does nothing, or says `lost`. */
 export interface Leg {
   readonly id: string;
-  /** Our MSRP URI, for a=path. */
-  readonly path: string;
-  /** Advertised address, for c= and m=. */
+  /** Our own MSRP URI, the last one of `path`. */
+  readonly uri: string;
+  /** Our URIs for a=path, where to connect first: those of relays that we use (RFC 4976), then our own. */
+  readonly path: readonly string[];
+  /** Advertised address, for c= and m=: that of the first URI. */
   readonly address: {readonly host: string; readonly port: number; readonly family: 4 | 6};
 
   /** The negotiation is done: connect to the peer, or expect its connection. Said again with another path after a re-INVITE; the same path changes nothing (row E6). */

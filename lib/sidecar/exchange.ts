@@ -162,8 +162,8 @@ export class Exchange {
     }
     const id = this.ids.token();
     const {host, port} = listening.advertised;
-    const path = formatMsrpUri({secure: false, host, port, sessionId: id, transport: 'tcp'});
-    const session = new Session(this, owner, {id, path, refuses, maxMessageBytes});
+    const uri = formatMsrpUri({secure: false, host, port, sessionId: id, transport: 'tcp'});
+    const session = new Session(this, owner, {id, uri, refuses, maxMessageBytes});
     this.sessions.set(id, session);
     this.counters.sessions = this.sessions.size;
     return {session, address: listening.advertised};

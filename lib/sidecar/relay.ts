@@ -193,7 +193,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     if (chunk) chunk.outstanding += 1;
     const head = {
       toPath: this.target.remotePath ?? '',
-      fromPath: this.target.path,
+      fromPath: this.target.uri,
       messageId: transfer.messageId,
       byteRange,
       successReport: transfer.successReport,

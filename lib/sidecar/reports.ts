@@ -48,7 +48,7 @@ export class Reports {
     const byteRange = head.byteRange ?? {start: 1, end: undefined, total: undefined};
     const {session, toPath} = route ?? {};
     if (session && toPath !== undefined) {
-      session.connection?.report({toPath, fromPath: session.path, messageId, byteRange, status: head.status});
+      session.connection?.report({toPath, fromPath: session.uri, messageId, byteRange, status: head.status});
     }
   }
 
@@ -59,7 +59,7 @@ export class Reports {
     const byteRange = {start: 1, end: total, total};
     this.#session.connection?.report({
       toPath: fromPath,
-      fromPath: this.#session.path,
+      fromPath: this.#session.uri,
       messageId,
       byteRange,
       status: 200,

@@ -93,7 +93,7 @@ export class Sender implements TransactionOwner<Outgoing> {
   }
 
   #writeChunk(outgoing: Outgoing): void {
-    const {connection, remote, remotePath, path, exchange} = this.#session;
+    const {connection, remote, remotePath, uri, exchange} = this.#session;
     if (!connection) return;
     const size = outgoing.bytes.length;
     const most = remote?.explicitChunks === true || size <= explicit ? explicit : interruptible;
@@ -107,7 +107,7 @@ export class Sender implements TransactionOwner<Outgoing> {
     const transaction = connection.begin<Outgoing>(this, outgoing, exchange.options.transactionSeconds * 1000);
     connection.send(transaction, {
       toPath: remotePath ?? '',
-      fromPath: path,
+      fromPath: uri,
       messageId: outgoing.messageId,
       byteRange: {start: from + 1, end, total: size},
       contentType: outgoing.contentType,
@@ -134,14 +134,14 @@ export class Sender implements TransactionOwner<Outgoing> {
   }
 
   #abort(outgoing: Outgoing): void {
-    const {connection, remotePath, path, exchange, writable} = this.#session;
+    const {connection, remotePath, uri, exchange, writable} = this.#session;
     if (!connection || !writable || outgoing.written === 0) return;
     outgoing.outstanding += 1;
     this.#outstanding += 1;
     const transaction = connection.begin<Outgoing>(this, outgoing, exchange.options.transactionSeconds * 1000);
     connection.send(transaction, {
       toPath: remotePath ?? '',
-      fromPath: path,
+      fromPath: uri,
       messageId: outgoing.messageId,
       byteRange: {start: outgoing.written + 1, end: outgoing.written, total: outgoing.bytes.length},
       contentType: outgoing.contentType,

@@ -12,7 +12,10 @@ import {Chunk, Transfer} from './transfer.ts';
 
 export interface SessionOptions {
   readonly id: string;
-  readonly path: string;
+  /** Our own MSRP URI. */
+  readonly uri: string;
+  /** URIs of relays of ours, where to connect first (RFC 4976). */
+  readonly relays?: readonly string[];
   readonly refuses: boolean;
   readonly maxMessageBytes: number;
 }
@@ -27,8 +30,10 @@ export interface Remote {
 export class Session {
   readonly exchange: Exchange;
   readonly id: string;
-  /** Our MSRP URI. */
-  readonly path: string;
+  /** Our own MSRP URI: From-Path of our requests. */
+  readonly uri: string;
+  /** Relays of ours that our requests pass first. */
+  readonly relays: readonly string[];
   readonly maxMessageBytes: number;
   readonly sender: Sender;
   readonly offers: Offers;
@@ -36,6 +41,8 @@ export class Session {
   owner: Owner | undefined;
   connection: Connection | undefined;
   remote: Remote | undefined;
+  /** To-Path of our requests: our relays and all of the peer's URIs, once it told them. */
+  remotePath: string | undefined;
   /** Carries what this leg's peer sends to the partner; undefined while the leg holds. */
   relay: Relay | undefined;
   /** Relays that carry to this leg's peer what partners' peers send. */
@@ -56,7 +63,8 @@ export class Session {
     this.exchange = exchange;
     this.owner = owner;
     this.id = options.id;
-    this.path = options.path;
+    this.uri = options.uri;
+    this.relays = options.relays ?? [];
     this.maxMessageBytes = options.maxMessageBytes;
     this.#refuses = options.refuses;
     this.sender = new Sender(this);
@@ -78,9 +86,9 @@ export class Session {
     return this.#isBound && this.connection !== undefined;
   }
 
-  /** To-Path of our requests: all of the peer's URIs, once it told them. */
-  get remotePath(): string | undefined {
-    return this.remote?.path.join(' ');
+  /** Our URIs, for a=path. */
+  get path(): readonly string[] {
+    return [...this.relays, this.uri];
   }
 
   /** Whole messages without a settlement. */
@@ -95,6 +103,7 @@ export class Session {
     if (this.#end !== undefined) return;
     const before = this.remotePath;
     this.remote = remote;
+    this.remotePath = [...this.relays, ...remote.path].join(' ');
     if (before === this.remotePath) return;
     if (before !== undefined) {
       this.#unbind();
@@ -132,7 +141,7 @@ export class Session {
     const transaction = connection.begin(owner, undefined, this.exchange.options.transactionSeconds * 1000);
     connection.send(transaction, {
       toPath: this.remotePath ?? '',
-      fromPath: this.path,
+      fromPath: this.uri,
       messageId: this.exchange.ids.token(),
       byteRange: {start: 1, end: 0, total: 0},
       flag: '$',

@@ -55,8 +55,8 @@ const CHAT = [
   'a=sendrecv',
   'a=X-unknown:kept as it stands',
 ];
-const tls = {path: 'msrps://198.51.100.7:2855/pf1;tcp'};
-const own: OwnMedia = {host: '198.51.100.7', port: 2855, path: 'msrp://198.51.100.7:2855/pf1;tcp', setup: 'actpass'};
+const tls = {path: ['msrps://198.51.100.7:2855/pf1;tcp']};
+const own: OwnMedia = {host: '198.51.100.7', port: 2855, path: ['msrp://198.51.100.7:2855/pf1;tcp'], setup: 'actpass'};
 const origin = {host: '198.51.100.7', sessionId: '42', version: 1};
 const OURS = ['v=0', 'o=- 42 1 IN IP4 198.51.100.7', 's=-', 'c=IN IP4 198.51.100.7', 't=0 0'];
 
@@ -175,7 +175,7 @@ test('CPM-CF 5.2.1.2: of several sections the live MSRP ones are offered, each w
   const far = parseSdp(
     text(...SESSION, 'm=audio 5000 RTP/AVP 0', ...CHAT, 'm=message 0 TCP/MSRP *', 'a=accept-types:x/x', ...FILE),
   );
-  const second = {...own, port: 2856, path: 'msrp://198.51.100.7:2856/pf2;tcp'};
+  const second = {...own, port: 2856, path: ['msrp://198.51.100.7:2856/pf2;tcp']};
   const sections = msrpSections(parseSdp(buildOffer({origin, capabilities: far, own: [own, second]})));
   t.deepEqual(
     sections.map(({port, acceptTypes}) => [port, acceptTypes[0]]),
@@ -286,7 +286,7 @@ test('RFC 4975 §8.1: TLS, fingerprint, CEMA and an address of its own are writt
   const secure: OwnMedia = {
     host: '2001:db8::7',
     port: 2855,
-    path: 'msrps://[2001:db8::7]:2855/x;tcp',
+    path: ['msrps://[2001:db8::7]:2855/x;tcp'],
     setup: 'active',
     fingerprint: 'SHA-256 00',
     cema: true,

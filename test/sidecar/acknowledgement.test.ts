@@ -75,7 +75,7 @@ test('RFC 4975 §7.1.2: the success report of a message that the PF took comes f
   held.send({id: 'succ0001', message: 'abc', from, range: '1-5/5', headers: ['Success-Report: yes'], body: 'hello'});
   const report = await held.peer.next('REPORT');
   t.is(report.headers['to-path'], from);
-  t.is(report.headers['from-path'], held.leg.path);
+  t.is(report.headers['from-path'], held.leg.uri);
   t.is(report.headers['message-id'], 'abc');
   t.is(report.headers['byte-range'], '1-5/5');
   t.is(report.headers['status'], '000 200 OK');
@@ -97,12 +97,12 @@ test('RFC 4975 §7.1.2: the success report of a relayed message is its receiver�
   t.is(send.headers['failure-report'] ?? 'yes', 'yes');
   two.peer.write(answerText(send, 200));
   const report = (status: string, message: string) =>
-    `MSRP rep00001 REPORT\r\nTo-Path: ${two.leg.path}\r\nFrom-Path: ${two.uri}\r\nMessage-ID: ${message}\r\nByte-Range: 1-5/5\r\nStatus: 000 ${status}\r\n-------rep00001$\r\n`;
+    `MSRP rep00001 REPORT\r\nTo-Path: ${two.leg.uri}\r\nFrom-Path: ${two.uri}\r\nMessage-ID: ${message}\r\nByte-Range: 1-5/5\r\nStatus: 000 ${status}\r\n-------rep00001$\r\n`;
   two.peer.write(report('200 OK', 'unknown') + report('200 OK', 'abc') + report('413 Too Large', 'abc'));
   const passed = await one.peer.next();
   t.is(passed.what, 'REPORT');
   t.is(passed.headers['to-path'], one.uri);
-  t.is(passed.headers['from-path'], one.leg.path);
+  t.is(passed.headers['from-path'], one.leg.uri);
   t.is(passed.headers['message-id'], 'abc');
   t.is(passed.headers['status'], '000 200 OK');
   t.deepEqual(await answersOf(one), [`${passed.id} REPORT`]);
@@ -115,7 +115,7 @@ test('RFC 4975 §7.1.2: a failure report after the 200 goes back to a sender who
   one.send({id: 'late0001', message: 'abc', range: '1-5/5', body: 'hello'});
   t.is((await one.peer.next()).what, '200');
   two.peer.write(
-    `MSRP rep00001 REPORT\r\nTo-Path: ${two.leg.path}\r\nFrom-Path: ${two.uri}\r\nMessage-ID: abc\r\nByte-Range: 1-5/5\r\nStatus: 000 408\r\n-------rep00001$\r\n`,
+    `MSRP rep00001 REPORT\r\nTo-Path: ${two.leg.uri}\r\nFrom-Path: ${two.uri}\r\nMessage-ID: abc\r\nByte-Range: 1-5/5\r\nStatus: 000 408\r\n-------rep00001$\r\n`,
   );
   const report = await one.peer.next('REPORT');
   t.is(report.headers['status'], '000 408 Request Timeout');

@@ -54,7 +54,7 @@ test('RFC 4975 §7.1.1: a far leg that dies in mid-message: the PF gets the mess
 test('RFC 4975 §7.1.1: a far leg that dies while a chunk is being read: nothing of the chunk is lost', async (t) => {
   const [one, two] = await relayedPair(fixture.plane);
   const body = 'x'.repeat(200_000);
-  const head = `MSRP midd0001 SEND\r\nTo-Path: ${one.leg.path}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: m\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n`;
+  const head = `MSRP midd0001 SEND\r\nTo-Path: ${one.leg.uri}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: m\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n`;
   one.peer.write(head + body.slice(0, 90_000));
   await two.peer.until(() => two.peer.bytes > 80_000, 'most of the first half');
   t.is(messagesIn(two.peer.frames).length, 0);

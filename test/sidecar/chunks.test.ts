@@ -91,14 +91,14 @@ test('RFC 4975 §7.1.1: a long chunk is relayed before it has ended, and gives w
   const third = await fixture.plane.openLeg({side: 'core', mode: 'send', label: {}, maxMessageBytes: 1000});
   third.connect({path: [uri], connection: 'passive', acceptTypes: ['*'], maxSize: undefined});
   two.peer.write(
-    `MSRP bind0002 SEND\r\nTo-Path: ${third.path}\r\nFrom-Path: ${uri}\r\nMessage-ID: 0\r\n-------bind0002$\r\n`,
+    `MSRP bind0002 SEND\r\nTo-Path: ${third.uri}\r\nFrom-Path: ${uri}\r\nMessage-ID: 0\r\n-------bind0002$\r\n`,
   );
   await third.bound(5000);
   takesAll(two.peer);
 
   const body = 'l'.repeat(150_000);
   one.peer.write(
-    `MSRP long0001 SEND\r\nTo-Path: ${one.leg.path}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: long\r\nByte-Range: 1-*/150000\r\nContent-Type: text/plain\r\n\r\n${body.slice(0, 100_000)}`,
+    `MSRP long0001 SEND\r\nTo-Path: ${one.leg.uri}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: long\r\nByte-Range: 1-*/150000\r\nContent-Type: text/plain\r\n\r\n${body.slice(0, 100_000)}`,
   );
   await two.peer.until(() => two.peer.bytes > 99_000, 'the first part');
   t.deepEqual(await third.send({contentType: 'text/plain', bytes: Buffer.from('in between')}), {
@@ -144,7 +144,7 @@ test('RFC 4975 §7.1: an end-line of another transaction in a body passes unharm
   two.peer.socket.on('data', (data: Buffer) => {
     if (/^(\r\n)?-------/.test(data.toString('latin1'))) alone += 1;
   });
-  const text = `MSRP same0001 SEND\r\nTo-Path: ${one.leg.path}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: a\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n${body}`;
+  const text = `MSRP same0001 SEND\r\nTo-Path: ${one.leg.uri}\r\nFrom-Path: ${one.uri}\r\nMessage-ID: a\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n${body}`;
   one.peer.write(text);
   await two.peer.until(() => two.peer.bytes > body.length, 'nearly all of it');
   one.peer.write('\r\n-------same0001$\r\n');

@@ -45,7 +45,7 @@ test('RFC 4975 §5.4: the active side connects and sends an empty SEND at once; 
   const peer = await listening.accepted();
   const hello = await peer.next('SEND');
   t.is(hello.headers['to-path'], `${listening.uri} msrp://far.example:2/end;tcp`);
-  t.is(hello.headers['from-path'], leg.path);
+  t.is(hello.headers['from-path'], leg.uri);
   t.is(hello.headers['byte-range'], '1-0/0');
   t.is(hello.body, undefined);
   await t.throwsAsync(leg.bound(50), {message: /did not open/});
@@ -78,9 +78,9 @@ test('RFC 4975 §5.4: the first SEND of a passive leg’s peer binds, empty or n
     offered.push(Buffer.from(message.bytes).toString());
     return Promise.resolve('accepted');
   };
-  const peer = await MsrpPeer.to(leg.path);
+  const peer = await MsrpPeer.to(leg.uri);
   const from = 'msrp://127.0.0.1:9/early;tcp';
-  peer.write(sendText({id: 'earl0001', to: leg.path, from, range: '1-2/2', body: 'hi'}));
+  peer.write(sendText({id: 'earl0001', to: leg.uri, from, range: '1-2/2', body: 'hi'}));
   t.is((await peer.next()).what, '200');
   await leg.bound(5000);
   const sent = leg.send({contentType: 'text/plain', bytes: Buffer.from('to you')});
@@ -92,20 +92,20 @@ test('RFC 4975 §5.4: the first SEND of a passive leg’s peer binds, empty or n
 
 test('E5 RFC 4975 §7.3: a session is found by its session-id, whatever host and port the path carries (T58)', async (t) => {
   const leg = await open();
-  const peer = await MsrpPeer.to(leg.path);
-  const to = leg.path.replace(/\/\/[^/]+\//, '//sbc.example.net:12345/');
+  const peer = await MsrpPeer.to(leg.uri);
+  const to = leg.uri.replace(/\/\/[^/]+\//, '//sbc.example.net:12345/');
   peer.write(sendText({id: 'sbc00001', to, from: 'msrp://[2001:db8::1]:7/x;tcp', range: '1-0/0'}));
   const answer = await peer.next();
   t.is(answer.what, '200');
   t.is(answer.headers['from-path'], to);
   await leg.bound(5000);
-  t.regex(leg.path, /^msrp:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32,};tcp$/);
+  t.regex(leg.uri, /^msrp:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32,};tcp$/);
 });
 
 test('RFC 4975 §5.4: one connection carries many sessions, and outlives each of them', async (t) => {
   const legs = await Promise.all([open(), open(), open()]);
   const [one, two, three] = legs;
-  const peer = await MsrpPeer.to(one.path);
+  const peer = await MsrpPeer.to(one.uri);
   const offered: string[] = [];
   for (const [index, leg] of legs.entries()) {
     leg.onMessage = (message) => {
@@ -114,13 +114,13 @@ test('RFC 4975 §5.4: one connection carries many sessions, and outlives each of
     };
     const from = `msrp://127.0.0.1:9/s${index};tcp`;
     leg.connect({...remote, path: [from]});
-    peer.write(sendText({id: `mult000${index}`, to: leg.path, from, range: '1-1/1', body: String(index)}));
+    peer.write(sendText({id: `mult000${index}`, to: leg.uri, from, range: '1-1/1', body: String(index)}));
     await peer.next('200');
   }
   await two.release();
-  peer.write(sendText({id: 'gone0001', to: two.path, from: 'msrp://127.0.0.1:9/s1;tcp', range: '1-1/1', body: 'x'}));
+  peer.write(sendText({id: 'gone0001', to: two.uri, from: 'msrp://127.0.0.1:9/s1;tcp', range: '1-1/1', body: 'x'}));
   t.is((await peer.next()).what, '481');
-  peer.write(sendText({id: 'stay0001', to: three.path, from: 'msrp://127.0.0.1:9/s2;tcp', range: '1-1/1', body: 'y'}));
+  peer.write(sendText({id: 'stay0001', to: three.uri, from: 'msrp://127.0.0.1:9/s2;tcp', range: '1-1/1', body: 'y'}));
   t.is((await peer.next()).what, '200');
   t.deepEqual(offered, ['0 0', '1 1', '2 2', '2 y']);
   await one.release();
@@ -133,9 +133,9 @@ test('RFC 4975 §5.4: the loss of a connection ends every session on it, and onl
   const legs = await Promise.all([open(), open()]);
   const other = await boundLeg(fixture.plane);
   const ends = legs.map((leg) => new Promise((resolve) => (leg.onEnd = resolve)));
-  const peer = await MsrpPeer.to(legs[0].path);
+  const peer = await MsrpPeer.to(legs[0].uri);
   for (const [index, leg] of legs.entries()) {
-    peer.write(sendText({id: `lost000${index}`, to: leg.path, from: 'msrp://127.0.0.1:9/s;tcp', range: '1-0/0'}));
+    peer.write(sendText({id: `lost000${index}`, to: leg.uri, from: 'msrp://127.0.0.1:9/s;tcp', range: '1-0/0'}));
     await peer.next('200');
   }
   peer.destroy();
@@ -212,7 +212,7 @@ test('RFC 4975 §7.3.1: a message whose chunks stop coming is forgotten', async 
 
 test('RFC 4975 §5.4: a connection that binds no session in time is closed', async (t) => {
   const leg = await strict.plane.openLeg({side: 'core', mode: 'hold', label: {}, maxMessageBytes: 10});
-  const peer = await MsrpPeer.to(leg.path);
+  const peer = await MsrpPeer.to(leg.uri);
   await peer.end();
   t.deepEqual(peer.frames, []);
 });

@@ -15,7 +15,7 @@ test('RFC 4975 §7.2: a held message is answered 200 when the PF has accepted it
   send({id: 'held0001', message: 'abc', range: '1-7/7', type: 'message/cpim', body: 'gr\xc3\xbc\xc3\x9fe'.slice(0, 7)});
   const answer = await peer.next();
   t.is(answer.raw.split('\r\n')[0], 'MSRP held0001 200 OK');
-  t.is(answer.headers['from-path'], leg.path);
+  t.is(answer.headers['from-path'], leg.uri);
   t.is(offered[0]?.contentType, 'message/cpim');
   t.is(offered[0]?.messageId, 'abc');
   t.is(Buffer.from(offered[0]?.bytes ?? []).toString(), 'grüße');
@@ -31,7 +31,7 @@ test('RFC 4975 §7.3.1: a chunk is relayed as it comes, and answered when the ne
   t.is(first.body, 'abcd');
   t.is(first.flag, '+');
   t.is(first.headers['to-path'], two.uri);
-  t.is(first.headers['from-path'], two.leg.path);
+  t.is(first.headers['from-path'], two.leg.uri);
   t.is(first.headers['message-id'], 'mm');
   t.is(one.peer.frames.length, 1);
   two.peer.write(answerText(first, '200 OK'));

@@ -139,9 +139,9 @@ test('RFC 4975 §8: listening and advertised addresses are configured apart, for
     fixture.plane.openLeg({side, mode: 'hold', label: {}, maxMessageBytes: 1});
   const access = await open('access');
   const core = await open('core');
-  t.regex(access.path, /^msrp:\/\/\[2001:db8::9\]:2855\//);
+  t.regex(access.uri, /^msrp:\/\/\[2001:db8::9\]:2855\//);
   t.deepEqual(access.address, {host: '2001:db8::9', port: 2855, family: 6});
-  t.regex(core.path, /^msrp:\/\/core\.example\.net:\d+\//);
+  t.regex(core.uri, /^msrp:\/\/core\.example\.net:\d+\//);
   t.not(core.address.port, 0);
   await fixture.close();
 });

@@ -116,7 +116,7 @@ test.serial(
     const shared = await plane.openLeg({side: 'access', mode: 'hold', label: {}, maxMessageBytes: 1_000_000});
     const from = 'msrp://127.0.0.1:9/shared;tcp';
     shared.connect({path: [from], connection: 'passive', acceptTypes: ['*'], maxSize: undefined});
-    one.peer.write(sendText({id: 'shar0001', to: shared.path, from, range: '1-0/0'}));
+    one.peer.write(sendText({id: 'shar0001', to: shared.uri, from, range: '1-0/0'}));
     await shared.bound(5000);
     await third.leg.release();
     const pairing = await shared.pair(fourth.leg);
@@ -131,7 +131,7 @@ test.serial(
       one.peer.write(
         sendText({
           id: `oth${String(n).padStart(5, '0')}`,
-          to: shared.path,
+          to: shared.uri,
           from,
           range: '1-*/65536',
           body: kilobytes64,
@@ -183,7 +183,7 @@ test.serial('RFC 4975 §14: a peer that connects and says nothing costs a connec
   const {plane} = fixture;
   const leg = await plane.openLeg({side: 'access', mode: 'hold', label: {}, maxMessageBytes: 1});
   const before = await plane.status();
-  const peers = await Promise.all(Array.from({length: 20}, () => MsrpPeer.to(leg.path)));
+  const peers = await Promise.all(Array.from({length: 20}, () => MsrpPeer.to(leg.uri)));
   while (count(await plane.status(), 'connections') < count(before, 'connections') + 20);
   t.is(count(await plane.status(), 'sessions'), count(before, 'sessions'));
   for (const peer of peers) peer.destroy();

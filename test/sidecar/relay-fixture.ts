@@ -72,7 +72,7 @@ export async function boundLeg(
   const uri = `msrp://127.0.0.1:9/peer${count};tcp`;
   const offered: OfferedMessage[] = [];
   const ends: string[] = [];
-  const peer = await MsrpPeer.to(leg.path);
+  const peer = await MsrpPeer.to(leg.uri);
   const bound: Bound = {
     leg,
     peer,
@@ -81,7 +81,7 @@ export async function boundLeg(
     verdict: () => 'accepted',
     ends,
     send: (frame) => {
-      peer.write(sendText({to: leg.path, from: uri, ...frame}));
+      peer.write(sendText({to: leg.uri, from: uri, ...frame}));
     },
   };
   leg.onMessage = async (message) => {

@@ -15,19 +15,17 @@ const firstLine = (frame: RawFrame) => frame.raw.split('\r\n')[0];
 test('RFC 4975 §10.2: 400 for a SEND that lacks what it must have; the connection stays', async (t) => {
   const {leg, peer, uri} = await boundLeg(fixture.plane);
   peer.write(
-    `MSRP bad00001 SEND\r\nTo-Path: ${leg.path}\r\nFrom-Path: ${uri}\r\nByte-Range: 1-2/2\r\nContent-Type: text/plain\r\n\r\nhi\r\n-------bad00001$\r\n`,
+    `MSRP bad00001 SEND\r\nTo-Path: ${leg.uri}\r\nFrom-Path: ${uri}\r\nByte-Range: 1-2/2\r\nContent-Type: text/plain\r\n\r\nhi\r\n-------bad00001$\r\n`,
   );
   t.is(
     (await peer.next()).raw,
-    `MSRP bad00001 400 Bad Request\r\nTo-Path: ${uri}\r\nFrom-Path: ${leg.path}\r\n-------bad00001$\r\n`,
+    `MSRP bad00001 400 Bad Request\r\nTo-Path: ${uri}\r\nFrom-Path: ${leg.uri}\r\n-------bad00001$\r\n`,
   );
   peer.write(
-    `MSRP bad00002 SEND\r\nTo-Path: ${leg.path}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\nByte-Range: 1-2/2\r\n\r\nhi\r\n-------bad00002$\r\n`,
+    `MSRP bad00002 SEND\r\nTo-Path: ${leg.uri}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\nByte-Range: 1-2/2\r\n\r\nhi\r\n-------bad00002$\r\n`,
   );
   t.is(firstLine(await peer.next()), 'MSRP bad00002 400 Bad Request');
-  peer.write(
-    `MSRP good0001 SEND\r\nTo-Path: ${leg.path}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\n-------good0001$\r\n`,
-  );
+  peer.write(`MSRP good0001 SEND\r\nTo-Path: ${leg.uri}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\n-------good0001$\r\n`);
   t.is(firstLine(await peer.next()), 'MSRP good0001 200 OK');
 });
 
@@ -52,28 +50,28 @@ test('RFC 4975 §10.7: 481 for a session that is not there, and for a path of se
     `MSRP ${id} SEND\r\nTo-Path: ${to}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\nByte-Range: 1-2/2\r\nContent-Type: text/plain\r\n\r\nhi\r\n-------${id}$\r\n`;
   peer.write(sendTo('miss0001', 'msrp://127.0.0.1:1/nobody;tcp'));
   t.is(firstLine(await peer.next()), 'MSRP miss0001 481 Session Does Not Exist');
-  peer.write(sendTo('miss0002', `msrp://127.0.0.1:1/relay;tcp ${leg.path}`));
+  peer.write(sendTo('miss0002', `msrp://127.0.0.1:1/relay;tcp ${leg.uri}`));
   t.is(firstLine(await peer.next()), 'MSRP miss0002 481 Session Does Not Exist');
-  peer.write(sendTo('case0001', leg.path.toUpperCase().replace('MSRP', 'msrp').replace('TCP', 'tcp')));
+  peer.write(sendTo('case0001', leg.uri.toUpperCase().replace('MSRP', 'msrp').replace('TCP', 'tcp')));
   t.is(firstLine(await peer.next()), 'MSRP case0001 481 Session Does Not Exist');
 });
 
 test('RFC 4975 §10.8: 501 for a method that is not known', async (t) => {
   const {leg, peer, uri} = await boundLeg(fixture.plane);
   peer.write(
-    `MSRP nick0001 NICKNAME\r\nTo-Path: ${leg.path}\r\nFrom-Path: ${uri}\r\nUse-Nickname: "Al"\r\n-------nick0001$\r\n`,
+    `MSRP nick0001 NICKNAME\r\nTo-Path: ${leg.uri}\r\nFrom-Path: ${uri}\r\nUse-Nickname: "Al"\r\n-------nick0001$\r\n`,
   );
   t.is(
     (await peer.next()).raw,
-    `MSRP nick0001 501 Not Implemented\r\nTo-Path: ${uri}\r\nFrom-Path: ${leg.path}\r\n-------nick0001$\r\n`,
+    `MSRP nick0001 501 Not Implemented\r\nTo-Path: ${uri}\r\nFrom-Path: ${leg.uri}\r\n-------nick0001$\r\n`,
   );
 });
 
 test('RFC 4975 §10.9: 506 for a bound session on another connection; the first one stays bound', async (t) => {
   const {leg, peer, uri, send} = await boundLeg(fixture.plane);
-  const second = await MsrpPeer.to(leg.path);
+  const second = await MsrpPeer.to(leg.uri);
   second.write(
-    `MSRP othe0001 SEND\r\nTo-Path: ${leg.path}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\n-------othe0001$\r\n`,
+    `MSRP othe0001 SEND\r\nTo-Path: ${leg.uri}\r\nFrom-Path: ${uri}\r\nMessage-ID: 1\r\n-------othe0001$\r\n`,
   );
   t.is(firstLine(await second.next()), 'MSRP othe0001 506 Session Bound Elsewhere');
   send({id: 'firs0001', range: '1-2/2', body: 'hi'});

@@ -45,7 +45,7 @@ async function hold({control, log, legs}: HolderTask): Promise<void> {
       return Promise.resolve('accepted');
     };
     leg.connect({path: [peerUri(name)], connection: 'passive', acceptTypes: ['*'], maxSize: undefined});
-    paths[name] = leg.path;
+    paths[name] = leg.uri;
     return leg;
   };
   const opened = await Promise.all(legs.map(async (names) => Promise.all(names.map(open))));

@@ -25,7 +25,8 @@ interface Sending {
 
 export class SidecarLeg implements Leg {
   readonly id: string;
-  readonly path: string;
+  readonly uri: string;
+  readonly path: readonly string[];
   readonly address: Leg['address'];
   onNotificationRelayed: ((message: OutgoingMessage) => void) | undefined;
   readonly #number: number;
@@ -51,6 +52,7 @@ export class SidecarLeg implements Leg {
     this.#number = opened.leg;
     this.id = `${stream.epoch}/${opened.leg}`;
     this.path = opened.path;
+    this.uri = opened.path.at(-1) ?? '';
     this.address = {host: opened.host, port: opened.port, family: opened.family === 6 ? 6 : 4};
   }
 

@@ -52,7 +52,7 @@ export interface Offer extends LegCommand {
 }
 
 export interface Opened extends LegCommand {
-  readonly path: string;
+  readonly path: readonly string[];
   readonly host: string;
   readonly port: number;
   readonly family: number;

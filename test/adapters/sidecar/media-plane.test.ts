@@ -41,7 +41,7 @@ test('CPM-CF 5.2.1.4: without a relay no leg is opened; when it comes, or comes 
   const second = await startRelay(control);
   const again = await patient.openLeg(options);
   t.true(patient.available);
-  t.not(again.path, leg.path);
+  t.not(again.uri, leg.uri);
   const pairing = await leg.pair(again);
   pairing.open();
   pairing.undo();
