@@ -28,7 +28,10 @@ export interface NewDeferredMessage {
   /** Canonical address of the authenticated originator (6.1); never taken from CPIM. */
   readonly sender: string;
   readonly kind: DeferredKind;
+  /** Of a notification that reports on one message: what it says of which, `delivery Message-ID` (RFC 5438 §7.2.1: one of a kind per message). */
   readonly imdnMessageId: string | undefined;
+  /** What makes it the same as an earlier one under its imdnMessageId: its bytes, too, unless it says `id`. */
+  readonly sameness?: 'id-and-bytes' | 'id';
   readonly dispositions: readonly Disposition[];
   /** MIME type of `bytes` as the MSRP SEND or SIP MESSAGE gave it, `message/cpim` as a rule. */
   readonly contentType: string;
@@ -55,3 +58,7 @@ export interface DeferredMessage extends NewDeferredMessage {
   readonly state: PendingState;
   readonly sentAt: number | undefined;
 }
+
+/** What of a message has to be the same, beside its imdnMessageId, for it to be the same message (row E8). */
+export const identityBytes = ({bytes, sameness}: Pick<NewDeferredMessage, 'bytes' | 'sameness'>): Uint8Array =>
+  sameness === 'id' ? new Uint8Array() : bytes;

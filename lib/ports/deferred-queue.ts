@@ -6,7 +6,8 @@ import type {DeferredMessage, NewDeferredMessage, PendingState} from '../cpm/def
  * Every promise resolves only after the change is durable, and rejects with `CPM_STORE_AWAY` (503) when the store cannot be reached in
  * time; whether the change was made is then open. Every call is idempotent: repeating it after a lost answer changes nothing more,
  * but for messages without an imdnMessageId, which have no identity by which a repetition could be known.
- * Identity of a message (row E8): (servedUser, sender, kind, imdnMessageId); without an imdnMessageId each one is its own.
+ * Identity of a message (row E8): (servedUser, sender, kind, imdnMessageId); without an imdnMessageId each one is its own. Where its
+ * `sameness` is `id`, other bytes under the same identity are a duplicate, too.
  * Ids that name no pending message are passed over.
  */
 export interface DeferredQueue {
@@ -35,6 +36,9 @@ export interface DeferredQueue {
 
   /** Pending messages to `servedUser` with this imdn.Message-ID (a notification names only the id; the sender narrows it where known). */
   find(servedUser: string, imdnMessageId: string, sender?: string): Promise<readonly PendingSummary[]>;
+
+  /** What the client took from this sender and has not confirmed, whole, in order of arrival, at most `limit` and about 16 MiB. */
+  sentUnconfirmed(servedUser: string, sender: string, limit: number): Promise<readonly DeferredMessage[]>;
 
   /** `sent` becomes `queued` again, at its old place, for what was sent before `sentBefore` (ms): offered again with the same id (T26). Answers how many. */
   requeueSent(servedUser: string, sentBefore: number): Promise<number>;

@@ -185,6 +185,35 @@ export function deferredQueueContract(test: TestFn, name: string, open: OpenStor
     );
   });
 
+  fact(
+    'E8 T32: one of a kind is kept where its sameness is its id, whatever its octets, also after it settled',
+    async (t, queue) => {
+      const one = newMessage({kind: 'notification', imdnMessageId: 'delivery Msg1', sameness: 'id'});
+      const other = {...one, bytes: Buffer.from('other octets')};
+      const [first, again] = await queue.enqueue([one, other]);
+      t.deepEqual(again, {id: first?.id ?? '', outcome: 'duplicate'});
+      await queue.settle([first?.id ?? ''], 'delivered', 1000);
+      t.is((await queue.enqueue([other]))[0]?.outcome, 'duplicate');
+      t.is((await queue.ledger()).accepted, 1);
+    },
+  );
+
+  fact('8.3.2.9.1.1 A21: what was taken and not confirmed can be read, by sender and in order', async (t, queue) => {
+    const [one, two, three] = await queue.enqueue([
+      newMessage({imdnMessageId: 'Msg1'}),
+      newMessage({imdnMessageId: 'Msg2'}),
+      newMessage({imdnMessageId: 'Msg3', sender: carol}),
+    ]);
+    await queue.enqueue([newMessage({imdnMessageId: 'Msg4'})]);
+    await queue.markSent([two?.id ?? '', one?.id ?? '', three?.id ?? ''], 1000);
+    const names = async (limit: number): Promise<unknown> =>
+      (await queue.sentUnconfirmed(bob, alice, limit)).map(({imdnMessageId}) => imdnMessageId);
+    t.deepEqual(await names(10), ['Msg1', 'Msg2']);
+    t.deepEqual(await names(1), ['Msg1']);
+    await queue.settle([one?.id ?? ''], 'delivered', 2000);
+    t.deepEqual(await names(10), ['Msg2']);
+  });
+
   fact('E8 T62: recipient, sender, kind and letter case each make another message', async (t, queue) => {
     const results = await queue.enqueue([
       newMessage(),

@@ -1,5 +1,6 @@
 /** The deferred queue on the libsql file (CPM-CF 8.3.2.9.1.1). Runs in the worker thread, inside the transaction of a batch. */
 import {createHash} from 'node:crypto';
+import {identityBytes} from '../../cpm/deferred-message.ts';
 import type {
   DeferredKind,
   DeferredMessage,
@@ -13,8 +14,8 @@ import type {Database, Query} from './database.ts';
 import * as queries from './queries.ts';
 import type {Sync} from './sync.ts';
 
-/** `expired` hands over whole messages: at most so many octets at a time, whatever its limit. */
-const expiredBytes = 16 * 1024 * 1024;
+/** `expired` and `sentUnconfirmed` hand over whole messages: at most so many octets at a time, whatever their limit. */
+const wholeBytes = 16 * 1024 * 1024;
 
 interface MessageRow {
   readonly sequence: number;
@@ -54,7 +55,7 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
   };
 
   const enqueueOne = (message: NewDeferredMessage): EnqueueResult => {
-    const digest = createHash('sha256').update(message.bytes).digest();
+    const digest = createHash('sha256').update(identityBytes(message)).digest();
     const {servedUser, sender, kind, imdnMessageId} = message;
     const known =
       imdnMessageId === undefined
@@ -142,9 +143,12 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
         .sort((a, b) => a.sequence - b.sequence)
         .map(({sequence, ...row}) => ({id: String(sequence), servedUser, imdnMessageId, ...row})),
 
+    sentUnconfirmed: (servedUser, sender, limit) =>
+      window(database.all(queries.sentUnconfirmed, servedUser, sender, Math.max(0, limit)), wholeBytes).map(read),
+
     requeueSent: (servedUser, sentBefore) => database.run(queries.requeueSent, servedUser, sentBefore).changes,
 
-    expired: (now, limit) => window(database.all(queries.expired, now, Math.max(0, limit)), expiredBytes).map(read),
+    expired: (now, limit) => window(database.all(queries.expired, now, Math.max(0, limit)), wholeBytes).map(read),
 
     usersPending(after, limit) {
       const users: string[] = [];

@@ -81,7 +81,7 @@ function deferredQueue(channel: Channel): DeferredQueue {
   const room = 'deferredQueue';
   return {
     ...remote<Omit<DeferredQueue, 'enqueue'>>(channel, room, [
-      ...(['senders', 'next', 'markSent', 'settle', 'find', 'requeueSent'] as const),
+      ...(['senders', 'next', 'markSent', 'settle', 'find', 'sentUnconfirmed', 'requeueSent'] as const),
       ...(['expired', 'usersPending', 'adopt', 'ledger', 'forgetSettled'] as const),
     ]),
     enqueue(messages) {

@@ -51,6 +51,10 @@ export const nextUser = `
   SELECT served_user AS user FROM message
   WHERE state = 'queued' AND served_user > ? ORDER BY served_user LIMIT 1` as Query<{readonly user: string}>;
 
+export const sentUnconfirmed = `
+  SELECT sequence, size FROM message WHERE state = 'sent' AND served_user = ? AND sender = ?
+  ORDER BY sent_at, sequence LIMIT ?` as Query<SizeRow>;
+
 export const requeueSent = `
   UPDATE message SET state = 'queued', sent_at = NULL WHERE state = 'sent' AND served_user = ? AND sent_at < ?`;
 

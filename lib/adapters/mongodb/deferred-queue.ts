@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto';
 import {MongoBulkWriteError} from 'mongodb';
 import type {Db} from 'mongodb';
+import {identityBytes} from '../../cpm/deferred-message.ts';
 import type {DeferredMessage, NewDeferredMessage} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
 import type {Clock} from '../../ports/clock.ts';
@@ -29,8 +30,8 @@ export interface QueueDependencies {
   readonly longMilliseconds: number;
 }
 
-/** `expired` hands over whole messages: at most so many octets at a time, whatever its limit. */
-const expiredBytes = 16 * 1024 * 1024;
+/** `expired` and `sentUnconfirmed` hand over whole messages: at most so many octets at a time, whatever their limit. */
+const wholeBytes = 16 * 1024 * 1024;
 
 /** A write of another node is seen when most members have it: so often, and after so many milliseconds, it is looked for again. */
 const visibleAttempts = 50;
@@ -85,6 +86,9 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
           }));
       }),
 
+    sentUnconfirmed: (servedUser, sender, limit) =>
+      connection.run((database) => read(database, queries.sentUnconfirmed(servedUser, sender), limit, wholeBytes)),
+
     requeueSent: (servedUser, sentBefore) =>
       connection.run(async (database) => {
         const change = {$set: {state: 'queued' as const}, $unset: {sentAt: true as const}};
@@ -94,7 +98,7 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
         return modifiedCount;
       }),
 
-    expired: (now, limit) => connection.run((database) => read(database, queries.expired(now), limit, expiredBytes)),
+    expired: (now, limit) => connection.run((database) => read(database, queries.expired(now), limit, wholeBytes)),
 
     usersPending: (after, limit) => connection.run((database) => usersPending(database, after, limit)),
 
@@ -199,15 +203,16 @@ async function kept(database: Db, documents: readonly MessageDocument[], repeate
 }
 
 function documentOf(message: NewDeferredMessage, id: string, sequence: number): MessageDocument {
-  const {imdnMessageId, dateTime, bytes, ...rest} = message;
-  const digest = createHash('sha256').update(bytes).digest('hex');
+  const {servedUser, sender, kind, contentType, dispositions, receivedAt, expiresAt, session} = message;
+  const {imdnMessageId, dateTime} = message;
+  const digest = createHash('sha256').update(identityBytes(message)).digest('hex');
   return {
-    ...rest,
+    ...{servedUser, sender, kind, contentType, dispositions, receivedAt, expiresAt, session},
     ...(imdnMessageId === undefined ? {} : {imdnMessageId}),
     ...(dateTime === undefined ? {} : {dateTime}),
     ...identityOf({...message, id}, digest),
     _id: id,
-    orderTime: dateTime ?? message.receivedAt,
+    orderTime: dateTime ?? receivedAt,
     sequence,
     state: 'queued',
     pending: true,

@@ -40,6 +40,11 @@ export function sentBefore(servedUser: string, before: number): Filter<MessageDo
   return {state: 'sent', servedUser, sentAt: {$lt: before}};
 }
 
+/** Index `queue`. */
+export function sentUnconfirmed(servedUser: string, sender: string): Ordered {
+  return {filter: {state: 'sent', servedUser, sender}, sort: {sequence: 1}};
+}
+
 /** Index `expiry`. */
 export function expired(now: number): Ordered {
   return {filter: {pending: true, expiresAt: {$lte: now}}, sort: {expiresAt: 1, sequence: 1}};

@@ -17,6 +17,7 @@ const plans: Readonly<Record<keyof typeof queries, string>> = {
   expired: 'USING INDEX message_expiry (expires_at<?)',
   find: 'USING INDEX message_identity (served_user=? AND imdn_message_id=?)',
   sameIdentity: 'USING COVERING INDEX message_identity (served_user=? AND imdn_message_id=? AND sender=? AND kind=?)',
+  sentUnconfirmed: 'USING INDEX message_sent (served_user=?)',
   requeueSent: 'USING INDEX message_sent (served_user=? AND sent_at<?)',
   forgetSettled: 'USING INDEX message_settled (settled_at>? AND settled_at<?)',
 };

@@ -19,6 +19,7 @@ const plans: Readonly<
   senders: {index: 'senders', filter: queries.senders(bob)[0]?.['$match'] as Document},
   find: {index: 'find', filter: queries.find(bob, 'Msg1')},
   sentBefore: {index: 'sent', filter: queries.sentBefore(bob, 7)},
+  sentUnconfirmed: {index: 'queue', ...queries.sentUnconfirmed(bob, alice)},
   expired: {index: 'expiry', ...queries.expired(7)},
   users: {index: 'queue', ...queries.users('tel:+1')},
   sameKey: {index: 'key', filter: queries.sameKey(['a', 'b'])},
