@@ -2,6 +2,7 @@ import type {Config} from './config/load.ts';
 import {connectServer, useServer} from './adapters/drachtio/connection.ts';
 import {createSip, type DrachtioSip, type DrachtioSipOptions} from './adapters/drachtio/sip.ts';
 import {ensureEmbeddedServer, type EmbeddedServerProcess} from './adapters/drachtio/embedded-server-process.ts';
+import {watchEventLoop} from './adapters/event-loop.ts';
 import {openStore} from './adapters/open-store.ts';
 import {openMediaPlane} from './adapters/sidecar/open-media-plane.ts';
 import type {App, PartState} from './ports/app.ts';
@@ -14,6 +15,7 @@ import type {SipHandlers} from './ports/sip.ts';
 import type {Store} from './ports/store.ts';
 import type {Context, Policy} from './procedures/context.ts';
 import {createDispatch} from './procedures/dispatch.ts';
+import {createOverload} from './procedures/overload.ts';
 import {createServedUsers, type ServedRules} from './procedures/registration/served-users.ts';
 import {byeToAll} from './procedures/terminating/bye.ts';
 import {createChatSessions} from './procedures/terminating/chat-sessions.ts';
@@ -30,7 +32,6 @@ export interface Parts {
   readonly policy: Policy;
   readonly rules: ServedRules;
   readonly log: Log;
-  readonly sweepMilliseconds: number;
   /** How long sessions may take to end when the PF is drained. */
   readonly drainMilliseconds: number;
   /** The SIP server, where it is a process of our own. */
@@ -40,18 +41,27 @@ export interface Parts {
 }
 
 const connectMilliseconds = 3000;
+/** What ending the sessions may take at the end of a drain, on top of a second drain time: a BYE has its answer by then, or will have none. */
+const farewellMilliseconds = 5000;
+
+/** A PF that takes a new configuration while it runs. */
+export interface ReloadableApp extends App {
+  /** Goes on with the policies and the served users of this configuration. */
+  reload(config: Config): void;
+}
 
 /** A PF whose handlers wait to be given the network's requests. */
 export interface CpmFunction {
   readonly handlers: SipHandlers;
   /** Begins its own work: what an earlier life left behind is ended, deliveries start (docs/acknowledgement.md). */
-  readonly begin: () => App;
+  readonly begin: () => ReloadableApp;
 }
 
 /** Puts the procedures between the parts. */
 export function createFunction(parts: Parts): CpmFunction {
   const {sip, media, store, policy, rules, log, clock = systemClock, ids = randomIds} = parts;
-  const state = {draining: false};
+  const sessions = createChatSessions();
+  const overload = createOverload({policy, sessions, eventLoopDelay: watchEventLoop(), clock, log});
   const context: Context = {
     sip,
     media,
@@ -61,7 +71,8 @@ export function createFunction(parts: Parts): CpmFunction {
     log,
     policy,
     users: createServedUsers({rules, store, clock, log}),
-    sessions: createChatSessions(),
+    sessions,
+    overload,
     deliveries: createDeliveries(
       () => context,
       async (...work) => deliverDeferred(context, ...work),
@@ -69,8 +80,12 @@ export function createFunction(parts: Parts): CpmFunction {
     dialogs: store.dialogRecords,
   };
 
-  function begin(): App {
-    const sweep = startSweep(context, parts.sweepMilliseconds);
+  function begin(): ReloadableApp {
+    const sweep = startSweep(context);
+    const pause = async (milliseconds: number): Promise<void> =>
+      new Promise((resolve) => {
+        clock.after(milliseconds, resolve);
+      });
     const restart = takeOver(context);
     sip.onConnection((connected) => {
       log.info({connected}, connected ? 'the SIP server is there' : 'the SIP server is away');
@@ -89,12 +104,20 @@ export function createFunction(parts: Parts): CpmFunction {
         store: partState(store.available),
       }),
       ledger: async () => (store.available ? store.deferredQueue.ledger() : undefined),
+      load: () => overload.report(),
+      reload(config) {
+        Object.assign(policy, policyOf(config));
+        context.users.follow(servedRulesOf(config));
+      },
       async drain() {
-        state.draining = true;
+        overload.drain();
         drained ??= (async () => {
           sweep.stop();
-          const late = new Promise<void>((resolve) => clock.after(parts.drainMilliseconds, resolve));
-          await Promise.race([context.deliveries.drain().then(async () => byeToAll(context)), late]);
+          // Sessions that run may end by themselves for a while, then they are ended.
+          const quiet = Promise.all([context.deliveries.drain(), sessions.empty()]);
+          await Promise.race([quiet, pause(parts.drainMilliseconds)]);
+          await Promise.race([byeToAll(context), pause(parts.drainMilliseconds + farewellMilliseconds)]);
+          overload.stop();
           await sip.close();
           await media.close();
           await parts.own?.stop();
@@ -105,7 +128,7 @@ export function createFunction(parts: Parts): CpmFunction {
     };
   }
 
-  return {handlers: createDispatch(context, state), begin};
+  return {handlers: createDispatch(context), begin};
 }
 
 /** Opens every part that a configuration names, starting processes of our own where it names none. */
@@ -126,7 +149,7 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
 }
 
 /** The PF on parts that are open: requests that are not for it go on along their Route. */
-export async function serveNetwork(parts: Parts): Promise<App> {
+export async function serveNetwork(parts: Parts): Promise<ReloadableApp> {
   const {handlers, begin} = createFunction(parts);
   await parts.sip.attach(handlers, {fallback: 'proxy'});
   await connected(parts);
@@ -178,9 +201,8 @@ const sipOptions = ({
   byeAnswerMilliseconds: sip.byeAnswerSeconds * 1000,
 });
 
-const fromConfig = (config: Config): Pick<Parts, 'policy' | 'rules' | 'sweepMilliseconds' | 'drainMilliseconds'> => ({
+const fromConfig = (config: Config): Pick<Parts, 'policy' | 'rules' | 'drainMilliseconds'> => ({
   policy: policyOf(config),
   rules: servedRulesOf(config),
-  sweepMilliseconds: config.cpm.expirySweepSeconds * 1000,
   drainMilliseconds: config.node.drainSeconds * 1000,
 });

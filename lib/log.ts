@@ -4,6 +4,11 @@ import type {Log, LogFields} from './ports/log.ts';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
+/** The log of a process: from where on records are written can change while it runs. */
+export interface ProcessLog extends Log {
+  setLevel(level: Level): void;
+}
+
 export interface LogOptions {
   readonly level: Level;
   /** Stands in every record: the node's name, and the part of it that speaks. */
@@ -16,14 +21,20 @@ export interface LogOptions {
 const maxCharacters = 256;
 
 /** JSON records by pino, one a line. What may not be in a log is taken out here, whoever gave it. */
-export function createLog({level, base, destination = standardOutput()}: LogOptions): Log {
+export function createLog({level, base, destination = standardOutput()}: LogOptions): ProcessLog {
   const writer = pino(
     {level, base, timestamp: pino.stdTimeFunctions.isoTime, formatters: {level: (label) => ({level: label})}},
     destination,
   );
-  return logWith({}, (at, fields, sentence) => {
+  const log = logWith({}, (at, fields, sentence) => {
     if (writer.isLevelEnabled(at)) writer[at](cleanFields(fields, at), cleanText(sentence, at));
   });
+  return {
+    ...log,
+    setLevel(next) {
+      writer.level = next;
+    },
+  };
 }
 
 /** Written before the call returns: the last words before an exit are in order, and not lost. */

@@ -1,8 +1,10 @@
 import {isReady, startAdmin} from './adapters/http/admin.ts';
 import type {AdminStatus} from './adapters/http/admin.ts';
+import type {ReloadableApp} from './app.ts';
+import {changedKeys, isReloadable, withReloaded} from './config/changes.ts';
 import type {Config} from './config/load.ts';
-import {createLog} from './log.ts';
-import type {App} from './ports/app.ts';
+import {ConfigError} from './config/mistakes.ts';
+import {createLog, type ProcessLog} from './log.ts';
 import type {Log} from './ports/log.ts';
 import {packageVersion} from './version.ts';
 
@@ -12,6 +14,8 @@ export const exitStatus = {ended: 0, notReady: 1, usage: 64, cannotStart: 69, bu
 /** Something that runs until it is told to end. */
 export interface Running {
   drain(): Promise<void>;
+  /** Reads its configuration anew, where it can. Never throws. */
+  reload?(): void;
 }
 
 export interface ProcessOptions {
@@ -22,8 +26,9 @@ export interface ProcessOptions {
 }
 
 /**
- * The life of a process of ours: starts, waits for SIGTERM or SIGINT, drains, and ends, whatever a part of it may still hold open. A second
- * signal, a drain that takes too long, and an error that nobody caught end it at once: what it leaves behind is taken over by the next.
+ * The life of a process of ours: starts, waits for SIGTERM or SIGINT, drains, and ends, whatever a part of it may still hold open; SIGHUP reads
+ * its configuration anew. A second signal to end, a drain that takes too long, and an error that nobody caught end it at once: what it leaves
+ * behind is taken over by the next.
  */
 export async function runProcess({log, drainMilliseconds, start}: ProcessOptions): Promise<never> {
   const die = (error: unknown): void => {
@@ -36,7 +41,11 @@ export async function runProcess({log, drainMilliseconds, start}: ProcessOptions
     process.exit(exitStatus.notReady);
   });
 
-  let running: Running;
+  let running: Running | undefined;
+  process.on('SIGHUP', () => {
+    if (running?.reload === undefined) log.info({}, 'SIGHUP changes nothing here, or not yet');
+    else running.reload();
+  });
   try {
     running = await start();
   } catch (error) {
@@ -55,10 +64,19 @@ export async function runProcess({log, drainMilliseconds, start}: ProcessOptions
   process.exit(exitStatus.ended);
 }
 
+export interface NodeOptions {
+  readonly config: Config;
+  readonly log: ProcessLog;
+  readonly startApp: () => Promise<ReloadableApp>;
+  /** Reads the configuration anew; throws `ConfigError`. */
+  readonly reread: () => Config;
+}
+
 /** The Participating Function with its admin endpoint, which answers from before the start until after the drain. */
-export async function startNode(config: Config, log: Log, startApp: () => Promise<App>): Promise<Running> {
+export async function startNode({config, log, startApp, reread}: NodeOptions): Promise<Running> {
   let state: AdminStatus['state'] = 'starting';
-  let app: App | undefined;
+  let app: ReloadableApp | undefined;
+  let inForce = config;
   const startedAt = Date.now();
   const status = () => ({
     node: config.node.name,
@@ -67,6 +85,7 @@ export async function startNode(config: Config, log: Log, startApp: () => Promis
     startedAt,
     state,
     parts: app?.ready(),
+    load: app?.load(),
   });
 
   const admin = await startAdmin({
@@ -84,17 +103,41 @@ export async function startNode(config: Config, log: Log, startApp: () => Promis
   state = 'running';
   log.info({admin: admin.url, ready: isReady(status()), ...app.ready()}, 'the Participating Function runs');
 
+  const runningApp = app;
   return {
+    reload() {
+      const next = readAnew(reread, log);
+      if (next === undefined) return;
+      const changed = changedKeys(inForce, next);
+      inForce = withReloaded(inForce, next);
+      log.setLevel(inForce.log.level);
+      runningApp.reload(inForce);
+      for (const key of changed.filter((one) => !isReloadable(one)))
+        log.warn({key}, 'a key has changed that counts from the next start on');
+      log.info({changed: changed.filter(isReloadable).join(' ')}, 'the configuration was read anew');
+    },
     async drain() {
       state = 'draining';
-      await app.drain();
+      await runningApp.drain();
       await admin.close();
     },
   };
 }
 
+/** Undefined where it has mistakes: each is logged with its place, and what is in force stays so. */
+function readAnew(reread: () => Config, log: Log): Config | undefined {
+  try {
+    return reread();
+  } catch (error) {
+    const mistakes = error instanceof ConfigError ? error.mistakes : [];
+    for (const {file, line, key, sentence} of mistakes) log.error({code: 'CPM_CONFIG', file, line, key}, sentence);
+    log.error(mistakes.length === 0 ? {error} : {}, 'the new configuration cannot be used; the one in force stays');
+    return undefined;
+  }
+}
+
 /** The log of a process of this configuration. */
-export function processLog(config: Config, part: 'pf' | 'relay'): Log {
+export function processLog(config: Config, part: 'pf' | 'relay'): ProcessLog {
   return createLog({level: config.log.level, base: {node: config.node.name, part}});
 }
 

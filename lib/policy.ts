@@ -5,7 +5,7 @@ import type {Policy} from './procedures/context.ts';
 import type {ServedRules} from './procedures/registration/served-users.ts';
 
 /** What a configuration means to the procedures; seconds become milliseconds here, and nowhere else. */
-export function policyOf({node, sip, cpm, relay}: Config): Policy {
+export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
   return {
     node: node.name,
     homeDomain: sip.homeDomain,
@@ -27,6 +27,12 @@ export function policyOf({node, sip, cpm, relay}: Config): Policy {
     concurrentDeliveries: cpm.concurrentDeliveries,
     sessionExpiresSeconds: sip.sessionExpiresSeconds,
     retryAfterSeconds: sip.retryAfterSeconds,
+    limits: {
+      sessions: overload.sessions,
+      pendingPerUser: overload.pendingMessages,
+      eventLoopDelay: overload.eventLoopDelayMilliseconds,
+    },
+    expirySweep: cpm.expirySweepSeconds * 1000,
     regEvent: sip.regEvent,
   };
 }

@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
   'adapters/embedded-store': ['cpm', 'ports', 'errors.ts'],
   'adapters/mongodb': ['cpm', 'ports', 'errors.ts'],
   'adapters/http': ['ports', 'errors.ts'],
+  'adapters/event-loop.ts': [],
   'adapters/own-process.ts': ['ports', 'errors.ts'],
   'adapters/sidecar': [
     'cpm',

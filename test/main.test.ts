@@ -78,3 +78,48 @@ test('cpm-pf status: no running PF is told, with 69', async (t) => {
   t.is(await child.ended, 69);
   t.regex(child.output(), /^no Participating Function runs/);
 });
+
+// SIGHUP
+
+const reloaded = /"the configuration was read anew"/;
+
+test('process: SIGHUP takes policies and log level over, and names each key that counts from the next start on', async (t) => {
+  const child = start(t, 'run');
+  await child.said(/Participating Function runs/);
+  writeFileSync(
+    child.file,
+    'admin: {port: 1}\ncpm: {deferredRetentionSeconds: 90}\nsip: {homeDomain: home.example}\nlog: {level: debug}\n',
+  );
+  child.process.kill('SIGHUP');
+  await child.said(reloaded);
+  const records = child.output().trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+  const waiting = records.filter(({msg}) => msg === 'a key has changed that counts from the next start on');
+  t.deepEqual(waiting.map(({key}) => key).sort(), ['admin.port', 'sip.homeDomain']);
+  t.like(
+    records.find(({msg}) => msg === 'the application was told'),
+    {level: 'debug', retention: 90},
+  );
+  t.regex(String(records.at(-1)?.['changed']), /cpm\.deferredRetentionSeconds/);
+  child.process.kill('SIGTERM');
+  t.is(await child.ended, 0);
+});
+
+test('process: SIGHUP with a broken file names file and line, and what is in force stays', async (t) => {
+  const child = start(t, 'run');
+  await child.said(/Participating Function runs/);
+  writeFileSync(child.file, 'admin: {port: 0}\ncpm:\n  deferredRetentionSeconds: soon\n  cpmMode: 1\n');
+  child.process.kill('SIGHUP');
+  await child.said(/the one in force stays/);
+  const mistakes = child.output().split('\n').filter((line) => line.includes('"code":"CPM_CONFIG"')).map((line) => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+  t.deepEqual(
+    mistakes.map(({file, line, key}) => ({file, line, key})),
+    [
+      {file: child.file, line: 3, key: 'cpm.deferredRetentionSeconds'},
+      {file: child.file, line: 4, key: 'cpm.cpmMode'},
+    ],
+  );
+  t.notRegex(child.output(), reloaded);
+  writeFileSync(child.file, 'admin: {port: 0}\nlog: {level: debug}\n');
+  child.process.kill('SIGHUP');
+  await child.said(reloaded);
+});

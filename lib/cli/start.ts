@@ -13,7 +13,8 @@ export function startCommand(): Command {
       const config = loadConfig(file, process.env);
       const log = processLog(config, 'pf');
       for (const warning of warningsOf(config)) log.warn({}, warning);
-      const start = () => startNode(config, log, async () => serveNetwork(await openParts(config, log)));
+      const startApp = async () => serveNetwork(await openParts(config, log));
+      const start = () => startNode({config, log, startApp, reread: () => loadConfig(file, process.env)});
       // Sessions have drainSeconds to end by themselves, and as long again to be closed.
       await runProcess({log, drainMilliseconds: 2000 * config.node.drainSeconds + 10_000, start});
     });

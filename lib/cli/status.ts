@@ -37,7 +37,10 @@ async function fetchStatus(runtimeDirectory: string): Promise<AdminStatus | unde
   }
 }
 
-function table({node, version, pid, state, parts, ledger}: AdminStatus): string {
-  const rows = Object.entries({node, version, pid, state, ...parts, ...ledger});
+function table({node, version, pid, state, parts, load, ledger}: AdminStatus): string {
+  const {sessions = 0, over = []} = load ?? {};
+  const refused = Object.values(load?.refused ?? {}).reduce((sum, count) => sum + count, 0);
+  const limits = over.length === 0 ? {} : {over: over.join(' ')};
+  const rows = Object.entries({node, version, pid, state, ...parts, sessions, refused, ...limits, ...ledger});
   return rows.map(([key, value]) => `${key.padEnd(10)} ${value}\n`).join('');
 }

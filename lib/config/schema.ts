@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import {cpm} from './cpm.ts';
+import {overload} from './overload.ts';
 import {relay} from './relay.ts';
 import {sip} from './sip.ts';
 import {file, host, identity, isLoopback, listenPort, loopback, text, whole} from './values.ts';
@@ -72,7 +73,7 @@ const admin = z
     port: listenPort.default(9080).describe('Its port; 0 takes a free one.'),
   })
   .prefault({})
-  .describe('The admin HTTP endpoint: /live, /ready, /status.');
+  .describe('The admin HTTP endpoint: /live, /ready, /status, /metrics.');
 
 const log = z
   .strictObject({
@@ -83,7 +84,7 @@ const log = z
 
 /** The whole configuration, as a file may state it. */
 export const schema = z
-  .strictObject({node, sip, cpm, served, relay, store, admin, log})
+  .strictObject({node, sip, cpm, served, overload, relay, store, admin, log})
   .superRefine((config, context) => {
     const mistake = (path: readonly string[], message: string): void => {
       context.addIssue({code: 'custom', path: [...path], message});

@@ -3,6 +3,7 @@ import type {Ledger} from './deferred-queue.ts';
 /** A running Participating Function, as its process sees it. */
 export interface App {
   ready(): ReadyReport;
+  load(): LoadReport;
   /** Counts of the store; undefined while it is away. Never rejects. */
   ledger(): Promise<Ledger | undefined>;
   /** No new work, lets sessions end for a while, then ends what is left and closes everything. Idempotent. */
@@ -17,3 +18,22 @@ export interface ReadyReport {
 }
 
 export type PartState = 'up' | 'away';
+
+/**
+ * Why a new session got 503: the node ends; one of its limits is reached (`sessions`, `event-loop`); too much waits for the user already; no MSRP
+ * session can be had; nobody is there and the store is away.
+ */
+export const refusals = ['draining', 'sessions', 'event-loop', 'pending', 'media', 'store'] as const;
+
+export type Refusal = (typeof refusals)[number];
+
+/** How much there is to do, and what was refused because of it. */
+export interface LoadReport {
+  /** Those being set up included. */
+  readonly sessions: number;
+  readonly eventLoopDelayMilliseconds: number;
+  /** Limits of the node that are reached now. */
+  readonly over: readonly Refusal[];
+  /** Since the start. */
+  readonly refused: Readonly<Record<Refusal, number>>;
+}

@@ -5,6 +5,7 @@ import type {Log} from '../ports/log.ts';
 import type {MediaPlane} from '../ports/media-plane.ts';
 import type {Sip} from '../ports/sip.ts';
 import type {Store} from '../ports/store.ts';
+import type {Overload} from './overload.ts';
 import type {ChatSessions} from './terminating/chat-sessions.ts';
 import type {Deliveries} from './terminating/deliveries.ts';
 import type {ServedUsers} from './registration/served-users.ts';
@@ -44,6 +45,10 @@ export interface Policy {
   readonly sessionExpiresSeconds: number | undefined;
   /** Seconds for Retry-After of a 503. */
   readonly retryAfterSeconds: number;
+  /** From where on new sessions are refused; 0: no limit. `eventLoopDelay` is milliseconds. */
+  readonly limits: {readonly sessions: number; readonly pendingPerUser: number; readonly eventLoopDelay: number};
+  /** Pauses between two looks for expired messages. */
+  readonly expirySweep: number;
   /** Whether the PF subscribes to the reg event of those who register. */
   readonly regEvent: boolean;
 }
@@ -60,5 +65,6 @@ export interface Context {
   readonly users: ServedUsers;
   readonly sessions: ChatSessions;
   readonly deliveries: Deliveries;
+  readonly overload: Overload;
   readonly dialogs: Pick<DialogRecords, 'record' | 'forget'>;
 }

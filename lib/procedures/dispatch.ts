@@ -25,8 +25,8 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *   OPTIONS to the PF itself      → 200
  *   anything else                 → not ours
  */
-export function createDispatch(context: Context, state: {readonly draining: boolean}): SipHandlers {
-  const {policy, log} = context;
+export function createDispatch(context: Context): SipHandlers {
+  const {policy, overload, log} = context;
   const regEvents = policy.regEvent ? createRegEvents(context) : undefined;
 
   async function invite(request: IncomingInvite): Promise<'handled' | 'pass'> {
@@ -41,12 +41,13 @@ export function createDispatch(context: Context, state: {readonly draining: bool
     const servedUser = await context.users.resolve(recipientOf(request, context));
     if (servedUser === undefined) return 'pass';
     if (!trusted(request)) return 'handled';
-    if (state.draining) {
-      await request.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
-      return 'handled';
+    const refusal = overload.refuses();
+    if (refusal === undefined) {
+      await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
+    } else {
+      await overload.refuse(request, refusal);
     }
 
-    await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
     return 'handled';
   }
 
@@ -66,6 +67,12 @@ export function createDispatch(context: Context, state: {readonly draining: bool
         return 'pass';
       case 'OPTIONS':
         if (!context.sip.isOwn(request.uri)) return 'pass';
+        // Who asks in order to share calls out learns that this node ends.
+        if (overload.refuses() === 'draining') {
+          await overload.refuse(request, 'draining');
+          return 'handled';
+        }
+
         await request.respond(200, {
           headers: {Allow: 'INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, UPDATE, NOTIFY', Accept: 'application/sdp'},
         });

@@ -73,7 +73,8 @@ async function start() {
   const parts = await openParts(config, log);
   if (aim === 'bye') aimAtBye(parts.sip);
   const store = over(parts.store, {deferredQueue: aimedQueue(parts.store.deferredQueue)});
-  return startNode(config, log, () => serveNetwork({...parts, store}));
+  const startApp = () => serveNetwork({...parts, store});
+  return startNode({config, log, startApp, reread: () => config});
 }
 
 process.exitCode = await runProcess({log, drainMilliseconds: 10_000, start});

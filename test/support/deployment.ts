@@ -166,7 +166,7 @@ function configuration(
       name: `pf-${path.basename(folder)}`,
       runtimeDirectory: path.join(folder, 'run'),
       stateDirectory: path.join(folder, 'state'),
-      drainSeconds: 5,
+      drainSeconds: 1,
     },
     sip: {
       ...(server === undefined ? {embedded: {host: '127.0.0.1', port, adminPort: 0}} : {drachtio: [server.admin]}),

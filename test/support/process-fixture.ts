@@ -3,22 +3,31 @@
  */
 import {loadConfig} from '../../lib/config/load.ts';
 import {processLog, runProcess, startNode} from '../../lib/main.ts';
-import type {App} from '../../lib/ports/app.ts';
+import type {ReloadableApp} from '../../lib/app.ts';
 
 const [file = '', how = 'run'] = process.argv.slice(2);
 const config = loadConfig(file, process.env);
 const log = processLog(config, 'pf');
 
-const app: App = {
+const app: ReloadableApp = {
   ready: () => ({sip: 'up', media: 'up', store: how === 'store-away' ? 'away' : 'up'}),
+  load: () => ({
+    sessions: 0,
+    eventLoopDelayMilliseconds: 0,
+    over: [],
+    refused: {draining: 0, sessions: 0, 'event-loop': 0, pending: 0, media: 0, store: 0},
+  }),
   ledger: () => Promise.resolve(undefined),
+  reload: ({cpm}) => {
+    log.debug({retention: cpm.deferredRetentionSeconds}, 'the application was told');
+  },
   drain: () => (how === 'drain-forever' ? new Promise(() => undefined) : Promise.resolve()),
 };
 
 /** Keeps the process alive, as sockets would. */
 setInterval(() => undefined, 1000);
 
-const startApp = (): Promise<App> => {
+const startApp = (): Promise<ReloadableApp> => {
   if (how === 'fail') return Promise.reject(new Error('no such SIP server'));
   if (how === 'throw') setImmediate(() => { throw new Error('a bug'); }); // prettier-ignore
   if (how === 'reject') setImmediate(() => void Promise.reject(new Error('a bug')));
@@ -28,5 +37,5 @@ const startApp = (): Promise<App> => {
 await runProcess({
   log,
   drainMilliseconds: how === 'drain-forever' ? 300 : 10_000,
-  start: () => startNode(config, log, startApp),
+  start: () => startNode({config, log, startApp, reread: () => loadConfig(file, process.env)}),
 });

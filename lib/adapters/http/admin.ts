@@ -2,8 +2,9 @@ import {createServer} from 'node:http';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {CpmError} from '../../errors.ts';
-import type {ReadyReport} from '../../ports/app.ts';
+import type {LoadReport, ReadyReport} from '../../ports/app.ts';
 import type {Ledger} from '../../ports/deferred-queue.ts';
+import {formatMetrics} from './metrics.ts';
 import {removePortFile, writePortFile} from './port-file.ts';
 
 /** What `/status` tells; `/ready` tells its `state` and `parts`. */
@@ -16,6 +17,7 @@ export interface AdminStatus {
   readonly state: 'starting' | 'running' | 'draining';
   /** Undefined until the parts are there. */
   readonly parts: ReadyReport | undefined;
+  readonly load: LoadReport | undefined;
   readonly ledger: Ledger | undefined;
 }
 
@@ -41,7 +43,8 @@ export interface Admin {
 const patienceMilliseconds = 5000;
 
 /**
- * Starts the admin endpoint: `/live` (the process answers), `/ready` (200 when running with all parts up, else 503), `/status`.
+ * Starts the admin endpoint: `/live` (the process answers), `/ready` (200 when running with all parts up, else 503), `/status`,
+ * `/metrics` (Prometheus).
  * Rejects with `CPM_ADMIN_ADDRESS` (500) when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
@@ -87,8 +90,8 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions): Promise<void> {
   const path = request.url?.split('?', 1)[0] ?? '';
-  if (!['/live', '/ready', '/status'].includes(path)) {
-    send(response, 404, {error: 'there is /live, /ready and /status'});
+  if (!['/live', '/ready', '/status', '/metrics'].includes(path)) {
+    send(response, 404, {error: 'there is /live, /ready, /status and /metrics'});
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -100,7 +103,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const status = options.status();
   if (path === '/live') send(response, 200, {live: true});
   else if (path === '/ready') send(response, isReady(status) ? 200 : 503, {state: status.state, ...status.parts});
-  else send(response, 200, {...status, ledger: await options.ledger()});
+  else {
+    const whole = {...status, ledger: await options.ledger()};
+    if (path === '/status') send(response, 200, whole);
+    else write(response, 200, formatMetrics(whole), 'text/plain; version=0.0.4; charset=utf-8');
+  }
 }
 
 /** Whether new sessions can be served in full. */
@@ -108,11 +115,14 @@ export function isReady({state, parts}: Pick<AdminStatus, 'state' | 'parts'>): b
   return state === 'running' && parts !== undefined && Object.values(parts).every((part) => part === 'up');
 }
 
+const send = (response: ServerResponse, status: number, body: object): void => {
+  write(response, status, `${JSON.stringify(body)}\n`, 'application/json');
+};
+
 /** A refused request's connection is closed, so that its body is not read. */
-function send(response: ServerResponse, status: number, body: object): void {
-  const text = `${JSON.stringify(body)}\n`;
+function write(response: ServerResponse, status: number, text: string, contentType: string): void {
   response.writeHead(status, {
-    'Content-Type': 'application/json',
+    'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(text),
     'Cache-Control': 'no-store',
     ...(status === 404 || status === 405 ? {Connection: 'close'} : {}),

@@ -37,6 +37,8 @@ export interface ServedUsers {
   defers(servedUser: string): boolean;
   /** Writes what the store did not take yet. */
   flush(): Promise<void>;
+  /** Serves those whom other rules name from now on; what registrations taught stays. */
+  follow(rules: ServedRules): void;
 }
 
 /** Devices of a registration that can take a CPM session at `now` (ms): active contacts which are, or may be, CPM clients (T37). */
@@ -52,13 +54,9 @@ export function createServedUsers(deps: {
   readonly clock: Clock;
   readonly log: Log;
 }): ServedUsers {
-  const {rules, store, clock, log} = deps;
-  const configured = new Map<string, string>();
-  for (const identities of rules.users) {
-    const keys = identities.map((identity) => canonicalAddress(identity)).filter((key) => key !== undefined);
-    for (const key of keys) configured.set(key, keys[0] ?? key);
-  }
-
+  const {store, clock, log} = deps;
+  let {rules} = deps;
+  let configured = keysByIdentity(rules);
   const unwritten = new Map<string, Registration>();
   const known = createBoundedMap<string, string>(mostRemembered);
   /** The last word on each user, for the time when the store is away. */
@@ -147,7 +145,11 @@ export function createServedUsers(deps: {
     async devices(servedUser) {
       return cpmDevices(await users.registration(servedUser), clock.now());
     },
-    defers: rules.deferralOf,
+    defers: (servedUser) => rules.deferralOf(servedUser),
+    follow(next) {
+      rules = next;
+      configured = keysByIdentity(next);
+    },
     async flush() {
       for (const registration of [...unwritten.values()]) {
         try {
@@ -166,4 +168,15 @@ export function createServedUsers(deps: {
     },
   };
   return users;
+}
+
+/** The key of each user whom the rules name, by each of his identities. */
+function keysByIdentity(rules: ServedRules): ReadonlyMap<string, string> {
+  const configured = new Map<string, string>();
+  for (const identities of rules.users) {
+    const keys = identities.map((identity) => canonicalAddress(identity)).filter((key) => key !== undefined);
+    for (const key of keys) configured.set(key, keys[0] ?? key);
+  }
+
+  return configured;
 }

@@ -49,9 +49,11 @@ export class ChatSession {
   #following: Promise<void> = Promise.resolve();
   #ringing = false;
   #hasKept = false;
+  readonly #over: () => void;
 
   constructor(context: Context, invitation: Invitation, leg: Leg) {
     this.#context = context;
+    this.#over = context.sessions.begin();
     this.invitation = invitation;
     this.#servedUser = invitation.servedUser;
     this.leg = leg;
@@ -259,6 +261,7 @@ export class ChatSession {
   async release(): Promise<void> {
     await this.#storing;
     await Promise.all([this.leg.release(), this.#client?.leg.release()]);
+    this.#over();
     if (this.#inviter !== undefined) this.#forget(this.#inviter);
     if (this.#client !== undefined) this.#forget(this.#client.dialog);
     // What was kept here, and did not get through before the end, goes in a delivery.

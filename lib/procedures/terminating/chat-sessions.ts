@@ -8,11 +8,24 @@ export interface ChatSessions {
   between(servedUser: string, sender: string): readonly ChatSession[];
   ofUser(servedUser: string): readonly ChatSession[];
   all(): readonly ChatSession[];
+  /** How many there are, those being set up and those being ended included. */
+  readonly size: number;
+  /** Counts one, until the function returned is called. */
+  begin(): () => void;
+  /** Resolves once there is none. */
+  empty(): Promise<void>;
 }
 
 export function createChatSessions(): ChatSessions {
   const byUser = new Map<string, Set<ChatSession>>();
+  const waiting = new Set<() => void>();
+  let size = 0;
   const ofUser = (servedUser: string): readonly ChatSession[] => [...(byUser.get(servedUser) ?? [])];
+  const look = (): void => {
+    if (size > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting.clear();
+  };
   return {
     add(session) {
       const sessions = byUser.get(session.servedUser) ?? new Set();
@@ -29,5 +42,22 @@ export function createChatSessions(): ChatSessions {
         .reverse(),
     ofUser,
     all: () => [...byUser.values()].flatMap((sessions) => [...sessions]),
+    get size() {
+      return size;
+    },
+    begin() {
+      let counted = true;
+      size += 1;
+      return () => {
+        if (counted) size -= 1;
+        counted = false;
+        look();
+      };
+    },
+    empty: () =>
+      new Promise((resolve) => {
+        waiting.add(resolve);
+        look();
+      }),
   };
 }

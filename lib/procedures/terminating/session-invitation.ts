@@ -17,7 +17,7 @@ export async function handleSessionInvitation(
   invite: IncomingInvite,
   invitation: Invitation,
 ): Promise<void> {
-  const {media, users, deliveries, policy, log} = context;
+  const {media, users, deliveries, policy, overload, log} = context;
   const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
   let leg: Leg;
@@ -25,7 +25,7 @@ export async function handleSessionInvitation(
     leg = await media.openLeg({side: 'core', mode: 'hold', label, maxMessageBytes: policy.maxMessageBytes});
   } catch (error) {
     log.warn({...where, error}, 'an invitation is refused: no MSRP session can be had');
-    await invite.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
+    await overload.refuse(invite, 'media');
     return;
   }
 
@@ -79,7 +79,7 @@ async function acceptInvitation(
   session: ChatSession,
   answered: Answered | undefined,
 ): Promise<void> {
-  const {store, users, policy, log, deliveries} = context;
+  const {store, users, overload, log, deliveries} = context;
   const where = {...session.label, clause: 'CPM-CF 8.3.2.1'};
   if (answered === undefined && !users.defers(session.servedUser)) {
     await session.end('SIP;cause=480');
@@ -87,10 +87,11 @@ async function acceptInvitation(
     return;
   }
 
-  if (answered === undefined && !(await canKeep(context, session))) {
-    log.warn(where, 'an invitation is refused: nobody is there, and nothing can be stored');
+  const obstacle = answered === undefined ? await keepingObstacle(context, session) : undefined;
+  if (obstacle !== undefined) {
+    log.info({...where, obstacle}, 'an invitation is refused: nobody is there, and nothing can be kept for him');
     await session.end('SIP;cause=503');
-    await invite.respond(503, {headers: {'Retry-After': String(policy.retryAfterSeconds)}});
+    await overload.refuse(invite, obstacle);
     return;
   }
 
@@ -107,20 +108,36 @@ async function acceptInvitation(
   if (answered === undefined && session.invitation.firstMessage !== undefined) deliveries.later(session.servedUser);
 }
 
-/** Accepting for the user means keeping: the store must be there, and a first message that rode in the INVITE is stored before the 200. */
-async function canKeep(context: Context, session: ChatSession): Promise<boolean> {
-  if (!context.store.available) return false;
+/**
+ * Accepting for the user means keeping: the store must be there, with room for him, and a first message that rode in the INVITE is stored before
+ * the 200. Undefined where all that is so.
+ */
+async function keepingObstacle(context: Context, session: ChatSession): Promise<'store' | 'pending' | undefined> {
+  const {store, overload} = context;
+  if (!store.available) return 'store';
+  if (overload.isFull(session.servedUser, await waiting(context, session))) return 'pending';
   const {firstMessage} = session.invitation;
-  if (firstMessage === undefined) return true;
+  if (firstMessage === undefined) return undefined;
   const verdict = await deferMessage(context, session, {
     ...firstMessage,
     messageId: 'INVITE',
     why: 'held',
     status: undefined,
   });
-  if (verdict !== 'accepted' && verdict !== 408) {
-    throw new CpmError('CPM_FIRST_MESSAGE', verdict, 'the message in the INVITE cannot be taken');
-  }
+  if (verdict === 'accepted') return undefined;
+  if (verdict === 408) return 'store';
+  await session.end('SIP;cause=200');
+  throw new CpmError('CPM_FIRST_MESSAGE', verdict, 'the message in the INVITE cannot be taken');
+}
 
-  return verdict === 'accepted';
+/** How many messages wait for the user; a store that does not say is found away by what follows. */
+async function waiting({store, policy, log}: Context, {servedUser, label}: ChatSession): Promise<number> {
+  if (policy.limits.pendingPerUser === 0) return 0;
+  try {
+    const senders = await store.deferredQueue.senders(servedUser);
+    return senders.reduce((sum, {chats}) => sum + chats, 0);
+  } catch (error) {
+    log.debug({...label, error}, 'the store does not say how much waits');
+    return 0;
+  }
 }

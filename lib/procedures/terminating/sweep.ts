@@ -8,10 +8,7 @@ const batchSize = 100;
  * until `stop`; a sweep that the absent store breaks is repeated at its next time.
  * @clause CPM-CF 8.3.2.9.1.1 A21
  */
-export function startSweep(
-  context: Pick<Context, 'store' | 'clock' | 'log' | 'policy'>,
-  everyMilliseconds: number,
-): {stop(): void} {
+export function startSweep(context: Pick<Context, 'store' | 'clock' | 'log' | 'policy'>): {stop(): void} {
   const {store, clock, log, policy} = context;
   let timer: Timer;
 
@@ -31,7 +28,7 @@ export function startSweep(
   }
 
   const next = (): void => {
-    timer = clock.after(everyMilliseconds, () => {
+    timer = clock.after(policy.expirySweep, () => {
       sweep()
         .catch((error: unknown) => {
           log.warn({clause: 'CPM-CF 8.3.2.9', error}, 'a sweep of expired messages was broken off');

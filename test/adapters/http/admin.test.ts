@@ -10,13 +10,22 @@ import {readPortFile, writePortFile} from '../../../lib/adapters/http/port-file.
 
 const ledger = {accepted: 3, pending: 1, delivered: 2, expired: 0, dropped: 0, failed: 0};
 
+const load = {
+  sessions: 4,
+  eventLoopDelayMilliseconds: 12,
+  over: ['sessions'],
+  refused: {draining: 0, sessions: 7, 'event-loop': 0, pending: 1, media: 0, store: 0},
+} as const;
+
 const up = {sip: 'up', media: 'up', store: 'up'} as const;
 
 type Status = Omit<AdminStatus, 'ledger'>;
 
+const running: Status = {node: 'pf-1', version: '1.2.3', pid: 7, startedAt: 0, state: 'running', parts: up, load};
+
 async function adminWith(t: ExecutionContext, change: Partial<Status> = {}): Promise<Admin & {folder: string}> {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'admin-')), 'run');
-  const status: Status = {node: 'pf-1', version: '1.2.3', pid: 7, startedAt: 0, state: 'running', parts: up, ...change};
+  const status: Status = {...running, ...change};
   const admin = await startAdmin({
     host: '127.0.0.1',
     port: 0,
@@ -55,10 +64,36 @@ test('admin: /ready is 503 before the start is over and while draining', async (
   t.is((await fetch(`${draining.url}/ready`)).status, 503);
 });
 
-test('admin: /status tells node, version, parts and the ledger', async (t) => {
+test('admin: /status tells node, version, parts, load and the ledger', async (t) => {
   const {url} = await adminWith(t);
-  const status = {node: 'pf-1', version: '1.2.3', pid: 7, startedAt: 0, state: 'running', parts: up, ledger};
-  t.deepEqual(await (await fetch(`${url}/status`)).json(), status);
+  t.deepEqual(await (await fetch(`${url}/status`)).json(), {...running, ledger});
+});
+
+test('admin: /metrics says the same to Prometheus, and leaves out what is not known', async (t) => {
+  const {url} = await adminWith(t, {parts: {...up, store: 'away'}});
+  const response = await fetch(`${url}/metrics`);
+  t.is(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const lines = (await response.text()).split('\n');
+  for (const line of [
+    'cpm_running 1',
+    'cpm_part_up{part="sip"} 1',
+    'cpm_part_up{part="store"} 0',
+    '# TYPE cpm_sessions gauge',
+    'cpm_sessions 4',
+    'cpm_event_loop_delay_seconds 0.012',
+    'cpm_overloaded{limit="sessions"} 1',
+    'cpm_overloaded{limit="event-loop"} 0',
+    'cpm_refused_total{why="sessions"} 7',
+    'cpm_refused_total{why="pending"} 1',
+    'cpm_messages_pending 1',
+    'cpm_messages_total{how="accepted"} 3',
+    'cpm_messages_total{how="delivered"} 2',
+  ])
+    t.true(lines.includes(line), line);
+  const starting = await adminWith(t, {state: 'starting', parts: undefined, load: undefined});
+  const text = await (await fetch(`${starting.url}/metrics`)).text();
+  t.true(text.includes('cpm_running 0\n'));
+  t.false(/cpm_(part_up|sessions|refused)/.test(text));
 });
 
 test('admin: an unknown path is 404, another method 405 with Allow', async (t) => {
