@@ -1,0 +1,6 @@
+/** All benchmarks, in their order. */
+import type {Bench} from './bench.ts';
+import {relayedBytes} from './relayed-bytes.ts';
+import {relayedMessages} from './relayed-messages.ts';
+
+export const benches: readonly Bench[] = [relayedMessages, relayedBytes];
