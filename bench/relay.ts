@@ -61,7 +61,7 @@ export async function relayedSession(plane: SidecarMediaPlane, index: number, re
   core.connect({...described, path: [receiverUri(index, receiverPort)], connection: 'active'});
   await core.bound(10_000);
   (await access.pair(core)).open();
-  return {...addressOf(access), toPath: access.path, fromPath: from};
+  return {...addressOf(access), toPath: access.path.join(' '), fromPath: from};
 }
 
 /** The MSRP URI of a receiver of the load. */
