@@ -31,7 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
     'version.ts',
   ],
   'adapters/open-store.ts': ['ports', 'adapters'],
-  sidecar: ['cpm', 'codecs', 'machines', 'errors.ts', 'ports/clock.ts', 'ports/ids.ts', 'ports/log.ts'],
+  sidecar: ['cpm', 'codecs', 'machines', 'errors.ts', 'ports/clock.ts', 'ports/ids.ts', 'ports/log.ts', 'log.ts'],
   'sidecar/contract': ['cpm'],
   'embedded-drachtio': ['cpm', 'codecs', 'errors.ts', 'ports/clock.ts', 'ports/ids.ts', 'ports/log.ts'],
   config: ['cpm', 'errors.ts'],

@@ -14,7 +14,8 @@ export function relayCommand(done: Done): Command {
       const {runRelay} = await import('../sidecar/main.ts');
       try {
         // Nobody started it, so that nobody's absence ends it.
-        await runRelay({...relayArgument(config, config.relay.control), exitWhenOrphanedSeconds: undefined});
+        const options = {...relayArgument(config, config.relay.control), exitWhenOrphanedSeconds: undefined};
+        await runRelay(options, processLog(config, 'relay'));
       } catch (error) {
         processLog(config, 'relay').error({error}, 'the start failed');
         done(exitStatus.cannotStart);

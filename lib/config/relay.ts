@@ -12,6 +12,47 @@ const side = (towards: string, port: number) =>
     .prefault({})
     .describe(`MSRP towards ${towards}.`);
 
+const megabyte = 2 ** 20;
+
+/** Keys and defaults of the process itself (lib/sidecar/options.ts): what is beyond one is refused, counted and logged, and never fatal. */
+const limits = z
+  .strictObject({
+    sessions: whole(1, 1_000_000).default(20_000).describe('MSRP sessions; beyond it invitations get 503.'),
+    connections: whole(1, 1_000_000).default(20_000).describe('Connections, both sides.'),
+    connectionsPerAddress: whole(1, 1_000_000)
+      .default(20_000)
+      .describe(
+        'Connections from one IPv4 address or IPv6 /64; lower it where no border controller gives all phones one.',
+      ),
+    checkFromPath: z
+      .boolean()
+      .default(true)
+      .describe('403 for a SEND whose From-Path does not end in the session-id of the peer’s a=path.'),
+    startLineBytes: whole(64, 8192).default(512).describe('First line of a frame.'),
+    headerBytes: whole(512, 65_536).default(8192).describe('First line and headers of a frame.'),
+    refusedFrameBytes: whole(2048, 2 ** 30)
+      .default(16 * megabyte)
+      .describe('Read of a frame that was refused, before its connection is closed.'),
+    unfinishedFrameSeconds: whole(1, 3600).default(30).describe('Silence in the middle of a frame.'),
+    unfinishedMessageSeconds: whole(1, 86_400)
+      .default(120)
+      .describe('Silence between the chunks of a message, and the longest that the head of a frame may take.'),
+    unboundSeconds: whole(1, 3600).default(30).describe('A connection without a session.'),
+    idleConnectionSeconds: whole(0, 604_800).default(0).describe('A connection without any octet; 0: never closed.'),
+    idleSessionSeconds: whole(0, 604_800)
+      .default(0)
+      .describe('A session without a message or keep-alive; 0: the SIP session timer decides.'),
+    messagesPerSession: whole(1, 1_000_000).default(1000).describe('Messages of a session that may be unanswered.'),
+    unreadBytes: whole(65_536, 2 ** 30)
+      .default(8 * megabyte)
+      .describe('Answers that a peer asked for and does not read.'),
+    memoryBytes: whole(megabyte, 2 ** 40)
+      .default(512 * megabyte)
+      .describe('Octets of messages in memory, all sessions; beyond it 413 and 503.'),
+  })
+  .prefault({})
+  .describe('What one relay process takes; docs/operations.md has the counter of each.');
+
 /** Section `relay`: the MSRP sidecar, read by the PF and by `cpm-pf relay`. */
 export const relay = z
   .strictObject({
@@ -44,6 +85,7 @@ export const relay = z
     spoolBytes: whole(2 ** 20, 2 ** 40)
       .default(2 ** 30)
       .describe('Bound of all unfinished messages; beyond it a sender gets 413.'),
+    limits,
   })
   .prefault({})
   .describe('The MSRP relay sidecar.');

@@ -19,7 +19,9 @@ export function answering(
   const toPath = leftmostUri(head.fromPath).toString('latin1');
   const fromPath = head.toPath.toString('latin1');
   return {
-    piece: () => undefined,
+    piece: (piece) => {
+      connection.unwanted(piece.length);
+    },
     end: (flag) => {
       if (isWanted) connection.respond({transactionId, toPath, fromPath, status});
       onEnd(flag);

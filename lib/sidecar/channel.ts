@@ -61,6 +61,7 @@ export class Channel implements Owner {
   #open({leg, side, refuses, maxMessageBytes}: Extract<Command, {openLeg: unknown}>['openLeg']): void {
     try {
       const {session, address} = this.#exchange.openSession(this, side, refuses, maxMessageBytes);
+      session.label = `${this.epoch}/${leg}`;
       this.#sessions.set(leg, session);
       this.#legs.set(session, leg);
       this.tell({opened: {leg, path: session.path, ...address, family: familyOf(address.host)}});

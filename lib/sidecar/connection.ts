@@ -18,6 +18,7 @@ import {
 } from '../codecs/msrp/frame-writer.ts';
 import {leftmostUri, sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import type {Exchange} from './exchange.ts';
+import type {Refusal} from './limits.ts';
 import {Output} from './output.ts';
 import type {Session} from './session.ts';
 import {Transactions, type NoAnswer, type Transaction, type TransactionOwner} from './transactions.ts';
@@ -40,9 +41,14 @@ export interface OpenFrame {
 
 /** Octets of a body kept back until the end-line goes with them: a peer's reader may stumble over one that comes alone. */
 const tailBytes = 32;
+/** Octets that may be queued on a connection when the memory of all is at its bound. */
+const tightQueueBytes = 16 * 1024;
 const nothing = Buffer.alloc(0);
 
 export class Connection {
+  /** IP address of the other end, and the same where it was the one to connect. */
+  readonly address: string;
+  readonly accepted: string | undefined;
   readonly sessions = new Set<Session>();
   readonly #exchange: Exchange;
   readonly #socket: Socket;
@@ -68,8 +74,12 @@ export class Connection {
   #framesSwept = 0;
   #hasHead = false;
   #strikes = 0;
+  /** Octets of the frame that is being read and that nobody wants. */
+  #unwanted = 0;
 
-  constructor(exchange: Exchange, socket: Socket) {
+  constructor(exchange: Exchange, socket: Socket, accepted: string | undefined) {
+    this.accepted = accepted;
+    this.address = socket.remoteAddress ?? '';
     this.#exchange = exchange;
     this.#socket = socket;
     this.#transactions = new Transactions(exchange.random);
@@ -78,9 +88,13 @@ export class Connection {
       {
         onStart: (head) => {
           this.#hasHead = true;
-          this.#receiver = this.#start(head);
+          this.#unwanted = 0;
+          this.#receiver = this.#closed ? undefined : this.#start(head);
         },
-        onBody: (piece) => this.#receiver?.piece(piece),
+        onBody: (piece) => {
+          if (this.#receiver) this.#receiver.piece(piece);
+          else this.unwanted(piece.length);
+        },
         onEnd: (flag) => {
           const receiver = this.#receiver;
           this.#receiver = undefined;
@@ -88,8 +102,8 @@ export class Connection {
           this.#frames += 1;
           receiver?.end(flag);
         },
-        onError: () => {
-          exchange.counters.protocolErrors += 1;
+        onError: ({status}) => {
+          this.refuse(status === 413 ? 'headerTooLong' : 'protocolErrors');
           this.#end('protocol-error');
         },
       },
@@ -119,7 +133,10 @@ export class Connection {
 
   /** More waits to be written than those that feed this connection may still add to. */
   get congested(): boolean {
-    return this.queuedBytes > this.#exchange.options.limits.queueBytes;
+    const {memoryFull, options} = this.#exchange;
+    return (
+      this.queuedBytes > (memoryFull ? Math.min(tightQueueBytes, options.limits.queueBytes) : options.limits.queueBytes)
+    );
   }
 
   // ---- writing ----
@@ -154,6 +171,7 @@ export class Connection {
     this.#beforeFrame();
     writeResponse(this.#output, frame);
     this.#written();
+    this.#checkUnread();
   }
 
   /** A REPORT; no answer comes. */
@@ -162,6 +180,14 @@ export class Connection {
     this.#beforeFrame();
     writeReport(this.#output, {...frame, transactionId: `r${this.#exchange.random()}`});
     this.#written();
+    this.#checkUnread();
+  }
+
+  /** Answers are not held back, as messages are: a peer who asks for ever more of them and reads none is told goodbye. */
+  #checkUnread(): void {
+    if (this.queuedBytes <= this.#exchange.options.limits.unreadBytes) return;
+    this.refuse('unread');
+    this.#end('protocol-error');
   }
 
   #beforeFrame(): void {
@@ -255,22 +281,40 @@ export class Connection {
       return;
     }
     if (session === undefined) {
-      this.#exchange.counters.unknownSession += 1;
+      this.refuse('unknownSession');
       // One that keeps asking for sessions that are not there has nothing else to do here.
       this.#strikes += 1;
       if (this.#strikes > 100 && this.sessions.size === 0) this.#exchange.closeSoon(this);
       this.#refuse(head, 481);
       return;
     }
+    if (!session.isPeer(head.fromPath)) {
+      this.refuse('wrongPeer', session);
+      this.#refuse(head, 403);
+      return;
+    }
     if (session.connection !== this) {
       if (session.connection !== undefined) {
-        this.#exchange.counters.wrongConnection += 1;
+        this.refuse('wrongConnection', session);
         this.#refuse(head, 506);
         return;
       }
       session.bind(this);
     }
     return session.onSend(head);
+  }
+
+  /** Counts a refusal of what came on this connection. */
+  refuse(what: Refusal, session?: Session): void {
+    this.#exchange.refusals.add(what, {address: this.address, session: session?.id, leg: session?.label});
+  }
+
+  /** Octets came of a frame that was refused. A sender who hears so stops; one who does not is not read for ever. */
+  unwanted(octets: number): void {
+    this.#unwanted += octets;
+    if (this.#closed || this.#unwanted <= this.#exchange.options.limits.refusedFrameBytes) return;
+    this.refuse('endlessFrame');
+    this.#end('protocol-error');
   }
 
   #refuse(head: FrameHead, status: number): undefined {
@@ -294,9 +338,11 @@ export class Connection {
     if (this.queuedBytes === 0) this.#wroteAt = now;
     for (const each of this.#transactions.expire(now, this.#flushed, stuck)) each.fail('silent');
     this.#sweepFrame(now);
-    const idle = limits.idleSeconds > 0 && over(this.#readAt, limits.idleSeconds);
+    const idle = limits.idleConnectionSeconds > 0 && over(this.#readAt, limits.idleConnectionSeconds);
     const unbound = this.sessions.size === 0 && over(this.#readAt, limits.unboundSeconds);
-    if (idle || unbound) this.#end('idle');
+    if (this.#closed || !(idle || unbound)) return;
+    this.refuse(unbound ? 'unboundConnection' : 'idleConnection');
+    this.#end('idle');
   }
 
   #sweepFrame(now: number): void {
@@ -313,7 +359,7 @@ export class Connection {
     const isStill = now - Math.max(this.#readAt, this.#frameSince) >= unfinishedFrameSeconds * 1000;
     const trickles = !this.#hasHead && now - this.#frameSince >= unfinishedMessageSeconds * 1000;
     if (!isStill && !trickles) return;
-    this.#exchange.counters.unfinished += 1;
+    this.refuse('unfinished');
     this.#end('idle');
   }
 

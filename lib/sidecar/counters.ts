@@ -1,10 +1,15 @@
 /** What the relay has done and holds: numbers that never lie, for operators and for tests of its bounds. */
-export interface Counters {
+import {refusals, type Refusal} from './limits.ts';
+
+/** What docs/operations.md says of each; a refusal counts under its own name. */
+export interface Counters extends Record<Refusal, number> {
   connections: number;
   sessions: number;
   /** Octets of unsettled messages in memory, and on disk. */
   spoolBytes: number;
   spoolDiskBytes: number;
+  /** Octets of messages of the PF that are not answered. */
+  sendingBytes: number;
   /** Octets queued on all connections, and the most there ever were. */
   queuedBytes: number;
   queuedBytesMost: number;
@@ -14,21 +19,16 @@ export interface Counters {
   relayedMessages: number;
   offeredMessages: number;
   sentMessages: number;
-  /** Refusals, by what was exceeded or wrong. */
-  unknownSession: number;
-  wrongConnection: number;
-  tooLarge: number;
-  protocolErrors: number;
-  unfinished: number;
-  overLimit: number;
 }
 
 export function newCounters(): Counters {
+  const none = Object.fromEntries(Object.keys(refusals).map((name) => [name, 0])) as Record<Refusal, number>;
   return {
     connections: 0,
     sessions: 0,
     spoolBytes: 0,
     spoolDiskBytes: 0,
+    sendingBytes: 0,
     queuedBytes: 0,
     queuedBytesMost: 0,
     spoolBytesMost: 0,
@@ -36,11 +36,6 @@ export function newCounters(): Counters {
     relayedMessages: 0,
     offeredMessages: 0,
     sentMessages: 0,
-    unknownSession: 0,
-    wrongConnection: 0,
-    tooLarge: 0,
-    protocolErrors: 0,
-    unfinished: 0,
-    overLimit: 0,
+    ...none,
   };
 }

@@ -5,8 +5,10 @@ import {formatMsrpUri, parseMsrpUri} from '../codecs/msrp/uri.ts';
 import type {Side} from '../cpm/side.ts';
 import type {Clock} from '../ports/clock.ts';
 import type {Ids} from '../ports/ids.ts';
+import type {Log} from '../ports/log.ts';
 import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
+import {Addresses, Refusals} from './limits.ts';
 import type {RelayOptions} from './options.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
@@ -18,6 +20,7 @@ export interface ExchangeParts {
   readonly options: RelayOptions;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly log: Log;
 }
 
 /** Where peers reach one side. */
@@ -30,20 +33,25 @@ export class Exchange {
   readonly options: RelayOptions;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly log: Log;
   readonly counters = newCounters();
+  readonly refusals: Refusals;
   readonly spool: SpoolRoom;
   readonly random = randomTexts();
   /** By session-id (row E5). */
   readonly sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
+  readonly #addresses = new Addresses();
   readonly #servers = new Map<Side, {readonly server: Server; readonly advertised: Advertised}>();
   #dirty: Connection[] = [];
   #closed = false;
 
-  constructor({options, clock, ids}: ExchangeParts) {
+  constructor({options, clock, ids, log}: ExchangeParts) {
     this.options = options;
     this.clock = clock;
     this.ids = ids;
+    this.log = log;
+    this.refusals = new Refusals(this.counters, {clock, log});
     this.spool = new SpoolRoom(options.spool, this.counters);
     this.#scheduleSweep();
   }
@@ -72,16 +80,22 @@ export class Exchange {
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.options.limits.connections) {
-      this.counters.overLimit += 1;
-      socket.destroy();
+    const address = socket.remoteAddress ?? '';
+    const {connections, connectionsPerAddress} = this.options.limits;
+    if (this.#connections.size >= connections) this.refusals.add('tooManyConnections', {address});
+    else if (!this.#addresses.take(address, connectionsPerAddress)) {
+      this.refusals.add('connectionsPerAddress', {address});
+    } else {
+      this.#add(socket, address);
       return;
     }
-    this.#add(socket);
+    socket.on('error', () => undefined);
+    socket.destroy();
   }
 
-  #add(socket: Socket): Connection {
-    const connection = new Connection(this, socket);
+  /** `accepted`: the address from which it came. */
+  #add(socket: Socket, accepted?: string): Connection {
+    const connection = new Connection(this, socket, accepted);
     this.#connections.add(connection);
     this.counters.connections = this.#connections.size;
     return connection;
@@ -89,7 +103,9 @@ export class Exchange {
 
   /** Connects to the host and port of an MSRP URI; `done` gets undefined when that is not possible in time. */
   connect(uri: string, done: (connection: Connection | undefined) => void): void {
-    const socket = this.#socketTo(uri);
+    const isFull = this.#connections.size >= this.options.limits.connections;
+    if (isFull) this.refusals.add('tooManyConnections', {});
+    const socket = isFull ? undefined : this.#socketTo(uri);
     if (socket === undefined) {
       queueMicrotask(() => {
         done(undefined);
@@ -121,7 +137,9 @@ export class Exchange {
   }
 
   forget(connection: Connection): void {
-    this.#connections.delete(connection);
+    if (this.#connections.delete(connection) && connection.accepted !== undefined) {
+      this.#addresses.give(connection.accepted);
+    }
     this.counters.connections = this.#connections.size;
   }
 
@@ -141,6 +159,12 @@ export class Exchange {
     });
   }
 
+  /** What is kept in memory for all sessions is at its bound. */
+  get memoryFull(): boolean {
+    const {spoolBytes, queuedBytes, sendingBytes} = this.counters;
+    return spoolBytes + queuedBytes + sendingBytes >= this.options.limits.memoryBytes;
+  }
+
   /** Octets were queued on connections, or written. */
   queued(more: number): void {
     this.counters.queuedBytes += more;
@@ -157,7 +181,10 @@ export class Exchange {
     maxMessageBytes: number,
   ): {session: Session; address: Advertised} {
     const listening = this.#servers.get(side);
-    if (listening === undefined || this.sessions.size >= this.options.limits.sessions) {
+    const isFull = this.sessions.size >= this.options.limits.sessions;
+    if (isFull) this.refusals.add('tooManySessions', {});
+    else if (this.memoryFull) this.refusals.add('memoryFull', {});
+    if (listening === undefined || isFull || this.memoryFull) {
       throw new CpmError('CPM_RELAY_FULL', 503, 'the relay has no room for another session');
     }
     const id = this.ids.token();

@@ -5,25 +5,31 @@
 import {existsSync, rmSync} from 'node:fs';
 import {connect} from 'node:net';
 import {CpmError} from '../errors.ts';
+import {createLog} from '../log.ts';
 import {systemClock} from '../ports/clock.ts';
 import {randomIds} from '../ports/ids.ts';
+import type {Log} from '../ports/log.ts';
 import {Control} from './control.ts';
 import {Exchange} from './exchange.ts';
 import {relayOptions} from './options.ts';
 
-/** Runs a relay process until it is told to end. Rejects with a CpmError when it cannot listen. */
-export async function runRelay(input: unknown): Promise<void> {
+/** Runs a relay process until it is told to end; it logs to standard error, or where it is told. Rejects with a CpmError when it cannot listen. */
+export async function runRelay(input: unknown, givenLog?: Log): Promise<void> {
   // Nobody may be reading any more: that is no reason to end.
   process.stdout.on('error', () => undefined);
   process.stderr.on('error', () => undefined);
   const options = relayOptions(input);
-  const exchange = new Exchange({options, clock: systemClock, ids: randomIds});
+  // A file that the PF opened for it, beside its other own processes' (docs/operations.md).
+  const base = {node: options.node, part: 'relay'};
+  const log = givenLog ?? createLog({level: options.logLevel, base, destination: process.stderr});
+  const exchange = new Exchange({options, clock: systemClock, ids: randomIds, log});
   const welcome = {version: options.version, pid: process.pid};
   const control = new Control({exchange, welcome, onOrphaned: () => void shutdown()});
   let ending = false;
   const shutdown = async (): Promise<void> => {
     if (ending) return;
     ending = true;
+    log.info({}, 'the relay ends');
     control.close();
     await exchange.close();
     // Connections get a moment to take what is queued for them.
@@ -38,7 +44,10 @@ export async function runRelay(input: unknown): Promise<void> {
   const address = options.control.startsWith('unix:') ? options.control : options.control.replace(/\d+$/, String(port));
   const ready = {event: 'listening', pid: process.pid, control: address, access, core};
   process.stdout.write(`${JSON.stringify(ready)}\n`);
+  log.info({control: address, access: hostPort(access), core: hostPort(core)}, 'the relay listens');
 }
+
+const hostPort = ({host, port}: {readonly host: string; readonly port: number}): string => `${host} port ${port}`;
 
 /** A unix socket that nobody listens on any more is what a killed process left. */
 async function removeStaleSocket(control: string): Promise<void> {

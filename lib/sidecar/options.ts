@@ -16,6 +16,9 @@ const tls = z.strictObject({ca: z.string(), cert: z.string(), key: z.string()});
 const schema = z.strictObject({
   /** Of the package that starts it, told to whoever connects. */
   version: z.string().default('unknown'),
+  /** Of the node whose process it is: stands in each of its log records. */
+  node: z.string().default('relay'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** `unix:/path` or `host:port`; beyond loopback only with `tls`. */
   control: z.string(),
   /** PEM files: both ends show a certificate of this authority. */
@@ -63,12 +66,33 @@ const schema = z.strictObject({
       unfinishedFrameSeconds: z.number().positive().default(30),
       /** A message whose chunks stop coming is forgotten after that. */
       unfinishedMessageSeconds: z.number().positive().default(120),
-      /** A session without any octet for so long ends; 0: never. */
-      idleSeconds: z.number().min(0).default(0),
+      /** A session without a request, or an answer to one, for so long ends; 0: never. */
+      idleSessionSeconds: z.number().min(0).default(0),
+      /** A connection on which no octet comes for so long is closed; 0: never. */
+      idleConnectionSeconds: z.number().min(0).default(0),
       /** Connections that have no session are closed after that. */
       unboundSeconds: z.number().positive().default(30),
       sessions: z.int().positive().default(20_000),
       connections: z.int().positive().default(20_000),
+      /** Accepted from one address. Behind an address translator, or a session border controller, all phones have the same one. */
+      connectionsPerAddress: z.int().positive().default(20_000),
+      /** A SEND whose From-Path does not end in the session-id that was negotiated gets 403. */
+      checkFromPath: z.boolean().default(true),
+      /** Octets of a frame that was refused already before its connection is closed: a sender should have stopped. */
+      refusedFrameBytes: z
+        .int()
+        .positive()
+        .default(16 * 1024 * 1024),
+      /** Octets of answers that a peer asks for and does not read before his connection is closed. */
+      unreadBytes: z
+        .int()
+        .positive()
+        .default(8 * 1024 * 1024),
+      /** Octets kept in memory for all sessions: unsettled, queued, sent for the PF. Beyond it messages get 413, and queues are held shorter. */
+      memoryBytes: z
+        .int()
+        .positive()
+        .default(512 * 1024 * 1024),
       /** Messages of one session that are unsettled at a time; more wait in the peer's socket, or get 413 where it carries other sessions. */
       messagesPerSession: z.int().positive().default(1000),
       /** Octets that wait for one slow or not yet opened partner before its sender is held up. */

@@ -317,6 +317,7 @@ export class Relay implements TransactionOwner<Forwarded> {
 
   onAnswer({transfer, chunk, life}: Forwarded, status: number): void {
     if (this.#broken || life !== this.#life || transfer.relay !== this) return;
+    this.target.touch();
     transfer.pending -= 1;
     if (chunk) chunk.outstanding -= 1;
     if (status === 200) this.#check(transfer, chunk);

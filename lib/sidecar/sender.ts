@@ -48,6 +48,7 @@ export class Sender implements TransactionOwner<Outgoing> {
     }
     this.#queue.push(outgoing);
     this.#unanswered.add(outgoing);
+    this.#session.exchange.counters.sendingBytes += bytes.length;
     this.pump();
   }
 
@@ -80,6 +81,7 @@ export class Sender implements TransactionOwner<Outgoing> {
   }
 
   onAnswer(outgoing: Outgoing, status: number): void {
+    this.#session.touch();
     this.#answered(outgoing);
     if (status !== 200) this.#fail(outgoing, status);
     else if (outgoing.ended && outgoing.outstanding === 0) this.#report(outgoing, 200);
@@ -164,8 +166,9 @@ export class Sender implements TransactionOwner<Outgoing> {
   #report(outgoing: Outgoing, result: SendResult): void {
     if (outgoing.reported) return;
     outgoing.reported = true;
-    this.#unanswered.delete(outgoing);
-    if (result === 200) this.#session.exchange.counters.sentMessages += 1;
+    const {counters} = this.#session.exchange;
+    if (this.#unanswered.delete(outgoing)) counters.sendingBytes -= outgoing.bytes.length;
+    if (result === 200) counters.sentMessages += 1;
     this.#session.owner?.sent(this.#session, outgoing.send, result);
   }
 }

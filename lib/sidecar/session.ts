@@ -1,9 +1,11 @@
 /** A leg: one MSRP session with one peer. It finds the message that a chunk belongs to and hands it to the relay or to the PF. */
 import type {FrameHead} from '../codecs/msrp/frame.ts';
+import {sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import {answering, unheard} from './answering.ts';
 import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
+import type {Refusal} from './limits.ts';
 import type {Owner, SessionEnd} from './owner.ts';
 import type {Relay} from './relay.ts';
 import {Reports} from './reports.ts';
@@ -38,6 +40,8 @@ export class Session {
   readonly sender: Sender;
   readonly offers: Offers;
   readonly reports: Reports;
+  /** The leg's name in the PF's log. */
+  label: string | undefined;
   owner: Owner | undefined;
   connection: Connection | undefined;
   remote: Remote | undefined;
@@ -57,6 +61,8 @@ export class Session {
   #isBound = false;
   /** Counts the attempts to connect: an outdated one is of no use. */
   #attempt = 0;
+  /** From-Path of a request that was found to be the peer's: the next one is likely the same. */
+  #heardFrom: Buffer | undefined;
   lastActivity: number;
 
   constructor(exchange: Exchange, owner: Owner, options: SessionOptions) {
@@ -96,7 +102,27 @@ export class Session {
     return this.#unsettled;
   }
 
+  /** The peer has asked or answered something. */
+  touch(): void {
+    this.lastActivity = this.exchange.clock.now();
+  }
+
   // ---- negotiation and binding ----
+
+  /**
+   * Whether a From-Path is the peer's: by the session-id at its end, as hosts may have been changed on the way (T58). Before the peer has
+   * told his path, whoever knows ours is the peer.
+   */
+  isPeer(fromPath: Buffer): boolean {
+    if (this.#heardFrom?.equals(fromPath)) return true;
+    const expected = this.remote?.path.at(-1);
+    if (expected === undefined || !this.exchange.options.limits.checkFromPath) return true;
+    const last = fromPath.toString('latin1').trimEnd().split(' ').at(-1) ?? '';
+    const id = (uri: string) => sessionIdOfPath(Buffer.from(uri, 'latin1'));
+    if (last !== expected && id(last) !== id(expected)) return false;
+    this.#heardFrom = Buffer.from(fromPath);
+    return true;
+  }
 
   /** The peer's description is there, or another one after a re-INVITE; the same path changes nothing (row E6). */
   connect(remote: Remote): void {
@@ -105,6 +131,7 @@ export class Session {
     this.remote = remote;
     this.remotePath = [...this.relays, ...remote.path].join(' ');
     if (before === this.remotePath) return;
+    this.#heardFrom = undefined;
     if (before !== undefined) {
       this.#unbind();
       for (const feeder of this.feeders) feeder.restart();
@@ -190,7 +217,7 @@ export class Session {
   // ---- what the peer sends ----
 
   onSend(head: FrameHead): FrameReceiver {
-    this.lastActivity = this.exchange.clock.now();
+    this.touch();
     const {connection} = this;
     if (connection === undefined) return unheard;
     this.#announceBound();
@@ -211,8 +238,9 @@ export class Session {
   }
 
   #receive(connection: Connection, head: FrameHead, known: Transfer | undefined): FrameReceiver {
-    if (known === undefined && this.#isFull) {
-      this.exchange.counters.overLimit += 1;
+    const full = known === undefined ? this.#full : undefined;
+    if (full !== undefined) {
+      connection.refuse(full, this);
       return answering(connection, head, 413);
     }
     const transfer = known ?? new Transfer(this, head);
@@ -224,7 +252,7 @@ export class Session {
     transfer.statedTotal ??= head.byteRange?.total;
     const least = Math.max(transfer.statedTotal ?? 0, chunk.start + (head.bodyLength ?? 0));
     if (least > this.maxMessageBytes) {
-      this.exchange.counters.tooLarge += 1;
+      connection.refuse('tooLarge', this);
       this.refuse(transfer, 413);
       chunk.answer(413);
       return chunk;
@@ -233,10 +261,12 @@ export class Session {
     return chunk;
   }
 
-  /** No further message is taken: too many are unsettled, or too much waits for a slow partner. */
-  get #isFull(): boolean {
-    const {messagesPerSession} = this.exchange.options.limits;
-    return this.#assembling.size + this.#unsettled.size >= messagesPerSession || this.relay?.overflows === true;
+  /** Why no further message is taken: too many are unsettled, too much waits for a slow partner, or for all of them. */
+  get #full(): Refusal | undefined {
+    const {options, memoryFull} = this.exchange;
+    const isMany = this.#assembling.size + this.#unsettled.size >= options.limits.messagesPerSession;
+    if (isMany || this.relay?.overflows === true) return 'tooManyMessages';
+    return memoryFull ? 'memoryFull' : undefined;
   }
 
   /** Called by a chunk whose frame has ended. */
@@ -279,7 +309,7 @@ export class Session {
   }
 
   onReport(head: FrameHead): void {
-    this.lastActivity = this.exchange.clock.now();
+    this.touch();
     this.reports.pass(head);
   }
 
@@ -371,21 +401,32 @@ export class Session {
     this.#assembling.clear();
     if (abruptly && this.connection?.sessions.size === 1) this.connection.destroy();
     this.#unbind();
+    if (this.#end !== 'released')
+      this.exchange.log.info({leg: this.label, session: this.id, why: this.#end}, 'a session ended');
     this.owner?.ended(this, this.#end);
   }
 
   /** Messages whose chunks stopped coming are forgotten. */
   sweep(now: number): void {
-    const {unfinishedMessageSeconds, idleSeconds} = this.exchange.options.limits;
+    const {unfinishedMessageSeconds, idleSessionSeconds} = this.exchange.options.limits;
     // Whose sender is not read cannot go on.
     const unread = this.connection?.paused === true;
     for (const transfer of unread ? [] : this.#assembling.values()) {
       if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
-      this.exchange.counters.unfinished += 1;
+      this.#refuse('unfinishedMessage');
       this.#assembling.delete(transfer.messageId);
       transfer.relay?.abort(transfer);
       transfer.settle(408);
     }
-    if (idleSeconds > 0 && now - this.lastActivity >= idleSeconds * 1000) this.end('idle');
+    if (idleSessionSeconds === 0 || this.#end !== undefined) return;
+    const touched = Math.max(this.lastActivity, ...Array.from(this.#assembling.values(), (each) => each.touchedAt));
+    if (unread || now - touched < idleSessionSeconds * 1000) return;
+    this.#refuse('idleSession');
+    this.end('idle');
+  }
+
+  #refuse(what: Refusal): void {
+    const {connection, id, label} = this;
+    this.exchange.refusals.add(what, {address: connection?.address, session: id, leg: label});
   }
 }

@@ -131,10 +131,14 @@ export class Chunk implements FrameReceiver {
     const at = this.start + this.length;
     this.length += piece.length;
     transfer.touchedAt = transfer.session.exchange.clock.now();
-    if (transfer.settled !== undefined) return;
+    if (transfer.settled !== undefined) {
+      this.#connection.unwanted(piece.length);
+      return;
+    }
     const {session} = transfer;
-    if (at + piece.length > session.maxMessageBytes || !transfer.spool.write(at, piece)) {
-      session.exchange.counters.tooLarge += 1;
+    const isLarge = at + piece.length > session.maxMessageBytes;
+    if (isLarge || !transfer.spool.write(at, piece)) {
+      this.#connection.refuse(isLarge ? 'tooLarge' : 'spoolFull', session);
       session.refuse(transfer, 413);
       this.answer(413);
       return;

@@ -3,7 +3,7 @@ import {packageVersion} from '../../version.ts';
 
 /** What the relay process is told (lib/sidecar/options.ts), from the `relay` section of a configuration. */
 export function relayArgument(
-  {relay}: Config,
+  {node, log, relay}: Config,
   control: string,
 ): {readonly control: string} & Readonly<Record<string, unknown>> {
   const {certificateFile: cert, keyFile: key, authorityFile: ca} = relay.tls;
@@ -14,6 +14,8 @@ export function relayArgument(
   return {
     // So that a process of another version is not taken over.
     version: packageVersion(),
+    node: node.name,
+    logLevel: log.level,
     control,
     ...(cert === undefined || key === undefined || ca === undefined ? {} : {tls: {cert, key, ca}}),
     access: side(relay.access),
@@ -27,5 +29,6 @@ export function relayArgument(
       messageMemoryBytes: Math.max(1, relay.spoolMemoryBytes),
       diskBytes: relay.spoolBytes,
     },
+    limits: relay.limits,
   };
 }

@@ -9,7 +9,7 @@
 import {CpmError} from '../../errors.ts';
 import {Gathered} from './gathered.ts';
 import type {Flag, FrameHead} from './frame.ts';
-import {flagOf, HeadReader, unintelligible} from './head-reader.ts';
+import {flagOf, HeadReader, tooLong, unintelligible} from './head-reader.ts';
 
 export interface FrameHandlers {
   /** A frame's head is read. Its views are valid until this call returns. */
@@ -178,9 +178,9 @@ class Parser implements FrameParser {
 
   #checkHead(): void {
     if (this.#line === 0 && this.#headLength > this.#limits.startLineBytes) {
-      throw unintelligible('the start line is too long');
+      throw tooLong('the start line is too long');
     }
-    if (this.#headLength > this.#limits.headerBytes) throw unintelligible('the headers are too long');
+    if (this.#headLength > this.#limits.headerBytes) throw tooLong('the headers are too long');
   }
 
   #keep(input: Buffer, from: number, to: number): void {

@@ -30,7 +30,12 @@ const nothing = Buffer.alloc(0);
 /** What a line was: another header, the blank line before a body, or the end-line of a frame without body. */
 export type LineKind = 'header' | 'body' | Flag;
 
-/** An input that is no MSRP frame, or beyond a limit: nothing after it can be told apart. */
+/** A head beyond what we take: nothing after it can be told apart. */
+export function tooLong(sentence: string): CpmError {
+  return new CpmError('CPM_MSRP_FRAME', 413, sentence);
+}
+
+/** An input that is no MSRP frame: nothing after it can be told apart. */
 export function unintelligible(sentence: string): CpmError {
   return new CpmError('CPM_MSRP_FRAME', 400, sentence);
 }
