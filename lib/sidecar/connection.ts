@@ -328,8 +328,6 @@ export class Connection {
   /** Called a few times a second: transactions that are over, frames that are not finished, silence. */
   sweep(now: number): void {
     if (this.#closed) return;
-    const {limits} = this.#exchange.options;
-    const over = (since: number, seconds: number) => now - since >= seconds * 1000;
     if (this.#pausedBy.size > 0) {
       this.#transactions.postpone(now);
       this.#readAt = now;
@@ -338,8 +336,14 @@ export class Connection {
     if (this.queuedBytes === 0) this.#wroteAt = now;
     for (const each of this.#transactions.expire(now, this.#flushed, stuck)) each.fail('silent');
     this.#sweepFrame(now);
-    const idle = limits.idleConnectionSeconds > 0 && over(this.#readAt, limits.idleConnectionSeconds);
-    const unbound = this.sessions.size === 0 && over(this.#readAt, limits.unboundSeconds);
+    this.#sweepIdle(now);
+  }
+
+  #sweepIdle(now: number): void {
+    const {idleConnectionSeconds, unboundSeconds} = this.#exchange.options.limits;
+    const over = (seconds: number) => now - this.#readAt >= seconds * 1000;
+    const idle = idleConnectionSeconds > 0 && over(idleConnectionSeconds);
+    const unbound = this.sessions.size === 0 && over(unboundSeconds);
     if (this.#closed || !(idle || unbound)) return;
     this.refuse(unbound ? 'unboundConnection' : 'idleConnection');
     this.#end('idle');

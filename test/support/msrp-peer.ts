@@ -44,10 +44,10 @@ export class MsrpPeer {
     });
   }
 
-  /** Connects to an MSRP URI's host and port. */
-  static async to(uri: string): Promise<MsrpPeer> {
+  /** Connects to an MSRP URI's host and port, from an address of ours where one is named. */
+  static async to(uri: string, localAddress?: string): Promise<MsrpPeer> {
     const [, host = '', port = ''] = /^msrp:\/\/\[?([^\]/;]+?)\]?:(\d+)/.exec(uri) ?? [];
-    const socket = connect({host, port: Number(port)});
+    const socket = connect({host, port: Number(port), ...(localAddress === undefined ? {} : {localAddress})});
     await once(socket, 'connect');
     socket.setNoDelay(true);
     return new MsrpPeer(socket);
