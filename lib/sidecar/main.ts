@@ -21,7 +21,7 @@ export async function runRelay(input: unknown, givenLog?: Log): Promise<void> {
   const options = relayOptions(input);
   // A file that the PF opened for it, beside its other own processes' (docs/operations.md).
   const base = {node: options.node, part: 'relay'};
-  const log = givenLog ?? createLog({level: options.logLevel, base, destination: process.stderr});
+  const log = givenLog ?? createLog({level: 'info', base, destination: process.stderr});
   const exchange = new Exchange({options, clock: systemClock, ids: randomIds, log});
   const welcome = {version: options.version, pid: process.pid};
   const control = new Control({exchange, welcome, onOrphaned: () => void shutdown()});

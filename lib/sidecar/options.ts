@@ -18,7 +18,6 @@ const schema = z.strictObject({
   version: z.string().default('unknown'),
   /** Of the node whose process it is: stands in each of its log records. */
   node: z.string().default('relay'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** `unix:/path` or `host:port`; beyond loopback only with `tls`. */
   control: z.string(),
   /** PEM files: both ends show a certificate of this authority. */

@@ -3,7 +3,7 @@ import {packageVersion} from '../../version.ts';
 
 /** What the relay process is told (lib/sidecar/options.ts), from the `relay` section of a configuration. */
 export function relayArgument(
-  {node, log, relay}: Config,
+  {node, relay}: Config,
   control: string,
 ): {readonly control: string} & Readonly<Record<string, unknown>> {
   const {certificateFile: cert, keyFile: key, authorityFile: ca} = relay.tls;
@@ -15,7 +15,6 @@ export function relayArgument(
     // So that a process of another version is not taken over.
     version: packageVersion(),
     node: node.name,
-    logLevel: log.level,
     control,
     ...(cert === undefined || key === undefined || ca === undefined ? {} : {tls: {cert, key, ca}}),
     access: side(relay.access),
