@@ -14,7 +14,7 @@ export interface Frame {
 
 /** What an application asks for; `id` is what the reply names. */
 export type AppCommand =
-  | {readonly kind: 'authenticate'; readonly id: string; readonly secret: string}
+  | {readonly kind: 'authenticate'; readonly id: string; readonly secret: string; readonly tags: readonly string[]}
   | {readonly kind: 'route' | 'remove_route'; readonly id: string; readonly verb: string}
   | {readonly kind: 'ping'; readonly id: string}
   | SipCommand
@@ -106,7 +106,7 @@ export function parseCommand({fields, message}: Frame): AppCommand {
   const body = message ?? Buffer.alloc(0);
   switch (kind) {
     case 'authenticate':
-      return {kind, id, secret: rest[0] ?? ''};
+      return {kind, id, secret: rest[0] ?? '', tags: (rest[1] ?? '').split(',').filter((tag) => tag !== '')};
     case 'route':
     case 'remove_route':
       return {kind, id, verb: (rest[0] ?? '').toLowerCase()};
@@ -144,7 +144,7 @@ function present(field: string | undefined): string | undefined {
 }
 
 /** `2s` or `500ms`; a bare number is seconds. */
-function parseDuration(field: string | undefined): number | undefined {
+export function parseDuration(field: string | undefined): number | undefined {
   const match = /^(\d{1,7})(ms|s)?$/.exec(field ?? '');
   return match === null ? undefined : Number(match[1]) * (match[2] === 'ms' ? 1 : 1000);
 }

@@ -1,6 +1,7 @@
 /** The admin side: applications connect, prove that they know the secret, name the methods they serve, and are served in turn. */
 import {createHash, timingSafeEqual} from 'node:crypto';
-import {createServer, type Socket} from 'node:net';
+import {connect, createServer, type Server, type Socket} from 'node:net';
+import {connect as connectTls, createServer as createTlsServer} from 'node:tls';
 import {CpmError} from '../errors.ts';
 import {
   createFrameParser,
@@ -24,6 +25,8 @@ export interface App {
 export interface AdminOptions {
   readonly host: string;
   readonly port: number;
+  /** A second listener, for TLS. */
+  readonly tls?: AdminTls | undefined;
   readonly secret: string;
   /** What the reply to `authenticate` tells: our addresses, and the version. */
   readonly addresses: string;
@@ -38,10 +41,30 @@ export interface AdminOptions {
   readonly maxConnections?: number;
 }
 
+/** Where applications connect over TLS, with certificate (its chain behind it) and key as PEM; 0 takes any free port. */
+export interface AdminTls {
+  readonly port: number;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Where an application waits for connections of ours. */
+export interface AppAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
 export interface Admin {
   readonly port: number;
-  /** The next application that serves a method; `'nobody'` where none is connected, `undefined` where none of them serves it. */
-  pick(method: string): App | 'nobody' | undefined;
+  readonly tlsPort: number | undefined;
+  /** The next application that serves a method, of those with that tag where one is given; `undefined` where there is none. */
+  pick(method: string, tag?: string): App | undefined;
+  /**
+   * Connects to an application (its certificate is not looked at, as by the real server); resolves when it has proved that it knows the
+   * secret. Rejects with `CpmError` `CPM_ADMIN_CONNECT` where it can't be reached, or goes away before.
+   */
+  connect(address: AppAddress): Promise<App>;
   close(): Promise<void>;
 }
 
@@ -50,22 +73,29 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const connections = new Set<Connection>();
   let turn = 0;
 
-  const server = createServer((socket) => {
-    if (connections.size >= (options.maxConnections ?? 100)) {
-      socket.destroy();
-      return;
-    }
-    const connection = new Connection(
-      socket,
-      options,
-      () => {
+  function adopt(socket: Socket, onAuthenticated?: () => void): Connection {
+    const connection = new Connection(socket, options, {
+      gone: () => {
         connections.delete(connection);
         changed();
       },
-      changed,
-    );
+      authenticated: () => {
+        changed();
+        onAuthenticated?.();
+      },
+    });
     connections.add(connection);
-  });
+    return connection;
+  }
+
+  function full(): boolean {
+    return connections.size >= (options.maxConnections ?? 100);
+  }
+
+  function accept(socket: Socket): void {
+    if (full()) socket.destroy();
+    else adopt(socket);
+  }
 
   function apps(): Connection[] {
     return [...connections].filter((connection) => connection.authenticated);
@@ -75,47 +105,83 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     options.onApps(apps().length);
   }
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new CpmError('CPM_ADMIN_LISTEN', 500, `can't listen on ${options.host}:${options.port}`, {cause}));
-    });
-    server.listen(options.port, options.host, resolve);
-  });
-  // Accepting may fail for want of descriptors; the next application may have more luck.
-  server.on('error', () => undefined);
-  const address = server.address();
+  const servers: Server[] = [];
+  async function listen(make: () => Server, port: number): Promise<number> {
+    try {
+      const server = make();
+      servers.push(server);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, options.host, resolve);
+      });
+      // Accepting may fail for want of descriptors; the next application may have more luck.
+      server.on('error', () => undefined);
+      const address = server.address();
+      return address !== null && typeof address === 'object' ? address.port : port;
+    } catch (cause) {
+      await close();
+      throw new CpmError('CPM_ADMIN_LISTEN', 500, `can't listen on ${options.host}:${port}`, {cause});
+    }
+  }
+
+  async function close(): Promise<void> {
+    for (const connection of connections) connection.close();
+    const closed = servers.map((server) => new Promise<unknown>((resolve) => server.close(resolve)));
+    await Promise.all(closed);
+  }
+
+  const {tls} = options;
+  const port = await listen(() => createServer(accept), options.port);
+  // A handshake that fails destroys its socket; nobody else is concerned.
+  const secure = (): Server =>
+    createTlsServer({cert: tls?.cert, key: tls?.key}, accept).on('tlsClientError', () => undefined);
+  const tlsPort = tls === undefined ? undefined : await listen(secure, tls.port);
 
   return {
-    port: address !== null && typeof address === 'object' ? address.port : options.port,
-    pick(method) {
-      const all = apps();
-      if (all.length === 0) return 'nobody';
-      const serving = all.filter((app) => app.serves(method.toLowerCase()));
+    port,
+    tlsPort,
+    pick(method, tag) {
+      const serving = apps().filter((app) => app.serves(method.toLowerCase(), tag));
       turn += 1;
       return serving[turn % Math.max(1, serving.length)];
     },
-    close() {
-      for (const connection of connections) connection.close();
-      return new Promise((resolve) => {
-        server.close(() => {
-          resolve();
+    connect: ({host, port, tls}) =>
+      new Promise((resolve, reject) => {
+        const failed = (): void => {
+          reject(new CpmError('CPM_ADMIN_CONNECT', 480, `no application at ${host}:${port}`));
+        };
+        if (full()) {
+          failed();
+          return;
+        }
+        const socket = tls ? connectTls({host, port, rejectUnauthorized: false}) : connect({host, port});
+        const connection = adopt(socket, () => {
+          resolve(connection);
         });
-      });
-    },
+        socket.on('close', failed);
+      }),
+    close,
   };
+}
+
+/** Told of what becomes of a connection. */
+interface ConnectionUser {
+  readonly gone: () => void;
+  readonly authenticated: () => void;
 }
 
 class Connection implements App {
   authenticated = false;
   readonly #socket: Socket;
   readonly #options: AdminOptions;
-  readonly #changed: () => void;
+  readonly #user: ConnectionUser;
   readonly #verbs = new Set<string>();
+  #tags: readonly string[] = [];
 
-  constructor(socket: Socket, options: AdminOptions, gone: () => void, changed: () => void) {
+  constructor(socket: Socket, options: AdminOptions, user: ConnectionUser) {
     this.#socket = socket;
     this.#options = options;
-    this.#changed = changed;
+    this.#user = user;
     const parser = createFrameParser();
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
@@ -129,15 +195,15 @@ class Connection implements App {
     });
     // An error is always followed by 'close', where all is cleaned up.
     socket.on('error', () => undefined);
-    socket.on('close', gone);
+    socket.on('close', user.gone);
   }
 
   get connected(): boolean {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
-  serves(verb: string): boolean {
-    return this.connected && this.#verbs.has(verb);
+  serves(verb: string, tag: string | undefined): boolean {
+    return this.connected && this.#verbs.has(verb) && (tag === undefined || this.#tags.includes(tag));
   }
 
   send(fields: readonly string[], message?: Uint8Array): void {
@@ -156,7 +222,7 @@ class Connection implements App {
 
   #handle(command: AppCommand): void {
     if (command.kind === 'authenticate') {
-      this.#authenticate(command.id, command.secret);
+      this.#authenticate(command.id, command.secret, command.tags);
       return;
     }
     if (!this.authenticated) {
@@ -185,15 +251,16 @@ class Connection implements App {
     }
   }
 
-  #authenticate(id: string, secret: string): void {
+  #authenticate(id: string, secret: string, tags: readonly string[]): void {
     const {addresses, version} = this.#options;
     if (!sameSecret(secret, this.#options.secret)) {
       this.#refuse(id, 'incorrect secret');
       return;
     }
     this.authenticated = true;
+    this.#tags = tags;
     this.reply(id, ['OK', addresses, version, addresses]);
-    this.#changed();
+    this.#user.authenticated();
   }
 
   #refuse(id: string, reason: string): void {

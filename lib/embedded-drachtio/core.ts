@@ -19,8 +19,16 @@ export interface Core {
   readonly timers: TimerValues;
   readonly dialogs: DialogTable;
   readonly sessions: SessionTimers;
-  /** The next application for a method; see `Admin.pick`. */
-  readonly pickApp: (method: string) => App | 'nobody' | undefined;
+  /** The next application for a method, of those with that tag where one is given. */
+  readonly pickApp: (method: string, tag?: string) => App | undefined;
+  readonly routing: Routing;
+}
+
+/** Seeks applications for new requests, instead of choosing one that is connected. */
+export interface Routing {
+  /** Whether it does so for a method. */
+  handles(method: string): boolean;
+  start(transactionId: string, request: SipRequest, flow: Flow): void;
 }
 
 /** A fresh transaction id, as applications see it. */

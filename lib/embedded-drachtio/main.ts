@@ -2,6 +2,7 @@
  * The stand-in SIP server as a process: `node dist/lib/embedded-drachtio/main.js '<json>'`. It outlives whoever started it, so that the
  * dialogs of a killed application can be ended by the next one, and ends by itself when no application comes back.
  */
+import {readFile} from 'node:fs/promises';
 import {z} from 'zod';
 import {CpmError} from '../errors.ts';
 import {systemClock, type Timer} from '../ports/clock.ts';
@@ -12,8 +13,20 @@ import {rfc3261Timers} from './timers.ts';
 const configuration = z.strictObject({
   adminHost: z.string().default('127.0.0.1'),
   adminPort: z.int().min(0).max(65_535).default(9022),
+  /** TLS for applications; the files are PEM, the certificate with its chain. */
+  adminTls: z.strictObject({port: z.int().min(0).max(65_535), certFile: z.string(), keyFile: z.string()}).optional(),
   secret: z.string().default('cymru'),
   contacts: z.array(z.string()).min(1),
+  requestHandlers: z
+    .array(
+      z.strictObject({
+        sipMethod: z.string().default('*'),
+        httpMethod: z.enum(['GET', 'POST']).default('GET'),
+        url: z.string().regex(/^(https?|tcp|tls):\/\/./),
+        verifyPeer: z.boolean().default(false),
+      }),
+    )
+    .default([]),
   /** Without an application for so long it ends; 0 is never. */
   exitWhenIdleSeconds: z.number().min(0).default(300),
   timers: z
@@ -42,8 +55,14 @@ async function main(text: string | undefined): Promise<void> {
   // Whoever read our output may be gone; that is no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   process.on('SIGHUP', () => undefined);
+  const {adminTls, ...rest} = config;
   const server = await startEmbeddedServer({
-    ...config,
+    ...rest,
+    adminTls: adminTls && {
+      port: adminTls.port,
+      cert: await readFile(adminTls.certFile, 'utf8'),
+      key: await readFile(adminTls.keyFile, 'utf8'),
+    },
     onApps,
     onError: (error) =>
       process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
@@ -52,8 +71,9 @@ async function main(text: string | undefined): Promise<void> {
   process.on('SIGINT', exit);
   onApps(0);
   process.stderr.write('embedded SIP server: for evaluation and tests, not for operation\n');
+  const {adminPort, adminTlsPort} = server;
   const contacts = server.contacts.map((contact) => `${contact.protocol}:${hostPortOf(contact)}`);
-  process.stdout.write(`${JSON.stringify({event: 'listening', adminPort: server.adminPort, contacts})}\n`);
+  process.stdout.write(`${JSON.stringify({event: 'listening', adminPort, adminTlsPort, contacts})}\n`);
 }
 
 main(process.argv[2]).catch((error: unknown) => {

@@ -5,6 +5,7 @@ import type {App} from './admin.ts';
 import {headersFromApp, parseAppMessage} from './app-message.ts';
 import type {Core} from './core.ts';
 import {sipUriOf, type Flow} from './flow.ts';
+import type {ProxyInstruction} from './request-handlers.ts';
 import {
   createResponse,
   formatSipMessage,
@@ -82,6 +83,12 @@ export class Proxy {
         app.reply(command.id, ['OK', 'done']);
       },
     });
+  }
+
+  /** Proxies the request that `release` gives away where no application is told. Throws `CpmError` before it is given away. */
+  pass(route: ProxyInstruction, release: () => ServerTransaction): void {
+    const targets = route.destinations.map((destination) => addressOfUri(destination));
+    this.#run(release(), {...plain, ...route, targets});
   }
 
   /** Passes on a request that came to us because of our Record-Route. Throws `CpmError` where it leads nowhere. */

@@ -4,13 +4,15 @@
  */
 import {CpmError} from '../errors.ts';
 import {systemClock, type Clock} from '../ports/clock.ts';
-import {createAdmin, type App} from './admin.ts';
+import {createAdmin, type AdminTls, type App} from './admin.ts';
 import type {ProxyCommand, SipCommand} from './admin-protocol.ts';
 import {parseAppMessage, startLineOf} from './app-message.ts';
 import {newTransactionId, type Core} from './core.ts';
 import {DialogTable} from './dialogs.ts';
 import type {Flow} from './flow.ts';
 import {Proxy} from './proxy.ts';
+import type {RequestHandler} from './request-handlers.ts';
+import {createRouting} from './routing.ts';
 import {SessionTimers} from './session-timers.ts';
 import type {SipMessage, SipRequest} from '../codecs/sip-message.ts';
 import {hostPortOf, tagOf, type SipAddress} from './sip-values.ts';
@@ -27,6 +29,10 @@ export interface EmbeddedServerOptions {
   readonly secret: string;
   /** SIP addresses, `udp:127.0.0.1:5060`; port 0 takes any free one. */
   readonly contacts: readonly string[];
+  /** TLS for applications, on a port of its own. */
+  readonly adminTls?: AdminTls | undefined;
+  /** Who says where new requests go; default nobody: they go to the connected applications in turn. */
+  readonly requestHandlers?: readonly RequestHandler[];
   readonly timers?: Partial<TimerValues>;
   readonly clock?: Clock;
   /** Told how many applications are connected, whenever it changes. */
@@ -37,6 +43,7 @@ export interface EmbeddedServerOptions {
 
 export interface EmbeddedServer {
   readonly adminPort: number;
+  readonly adminTlsPort: number | undefined;
   /** Where it listens for SIP, with the ports really taken. */
   readonly contacts: readonly SipAddress[];
   /** Closes every socket; may be called twice. */
@@ -85,7 +92,8 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
         uac.bye(dialog, 'Session timer expired');
       },
     }),
-    pickApp: (method) => admin.pick(method),
+    pickApp: (method, tag) => admin.pick(method, tag),
+    routing: createRouting(options.requestHandlers ?? [], () => ({uas, proxy, admin})),
   };
   const uas = new Uas(core);
   const uac = new Uac(core);
@@ -122,18 +130,14 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   }
 
   function onProxy(app: App, command: ProxyCommand): void {
-    proxy.start(app, command, () => {
-      const transaction = uas.release(command.transactionId);
-      if (transaction === undefined)
-        throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
-      return transaction;
-    });
+    proxy.start(app, command, () => uas.take(command.transactionId));
   }
 
   const addresses = transport.contacts.map((contact) => `${contact.protocol}/${hostPortOf(contact)}`).join(',');
   const admin = await createAdmin({
     host: options.adminHost,
     port: options.adminPort,
+    tls: options.adminTls,
     secret: options.secret,
     addresses,
     version,
@@ -147,6 +151,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
 
   return {
     adminPort: admin.port,
+    adminTlsPort: admin.tlsPort,
     contacts: transport.contacts,
     async close() {
       layer.close();

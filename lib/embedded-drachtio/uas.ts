@@ -1,4 +1,5 @@
 /** Requests that come: to which application they go, what the server answers by itself, and how applications answer. */
+import {CpmError} from '../errors.ts';
 import type {App} from './admin.ts';
 import {formatTime, type SipCommand} from './admin-protocol.ts';
 import {contentType, headerFromApp, headersFromApp} from './app-message.ts';
@@ -22,7 +23,8 @@ import type {ServerTransaction} from './transactions.ts';
 interface Pending {
   readonly transactionId: string;
   readonly transaction: ServerTransaction;
-  readonly app: App;
+  /** `undefined` while one is sought. */
+  app: App | undefined;
   /** The dialog to which the request came, `undefined` for a new one. */
   readonly inDialog: Dialog | undefined;
   dialog: Dialog | undefined;
@@ -47,16 +49,18 @@ export class Uas {
       transaction.respond(createResponse(request, 481));
       return;
     }
-    const app = this.#core.pickApp(method);
-    if (app === 'nobody' || this.#core.dialogs.size >= maxDialogs || (app === undefined && toTag !== undefined)) {
-      transaction.respond(createResponse(request, 503));
-      return;
-    }
-    if (app === undefined) {
-      // Nobody has asked for this method: as with the real server there is no answer, and the transaction is forgotten later.
+    if (!newMethods.has(method)) {
+      // The real server knows no such request outside of dialogs: there is no answer, and the transaction is forgotten later.
       this.#core.clock.after(128 * this.#core.timers.t1Ms, () => {
         transaction.end();
       });
+      return;
+    }
+    const {routing} = this.#core;
+    const routed = routing.handles(method);
+    const app = routed ? undefined : this.#core.pickApp(method);
+    if (this.#core.dialogs.size >= maxDialogs || (app === undefined && !routed)) {
+      transaction.respond(createResponse(request, 503));
       return;
     }
     // A NOTIFY that is faster than the 2xx to its SUBSCRIBE has its 500 before the application sees it.
@@ -65,8 +69,23 @@ export class Uas {
     const pending = this.#keep(transaction, app, undefined, 128 * this.#core.timers.t1Ms, () => {
       transaction.end();
     });
-    const {host, port} = transaction.flow.local;
-    this.#tell(pending, request, '', [host, String(port)]);
+    if (app !== undefined) this.#offer(pending, app);
+    else routing.start(pending.transactionId, request, transaction.flow);
+  }
+
+  /** An application was found for a request that waited for one; nothing happens if the caller has gone meanwhile. */
+  offer(transactionId: string, app: App): void {
+    const pending = this.#pending.get(transactionId);
+    if (pending !== undefined) this.#offer(pending, app);
+  }
+
+  /** No application is to have the request: this is the answer. */
+  refuse(transactionId: string, status: number, reason?: string, contacts: readonly string[] = []): void {
+    const transaction = this.#release(transactionId);
+    const headers = contacts.map((contact) => ['Contact', contact] as const);
+    transaction?.respond(
+      createResponse(transaction.request, status, {...(reason === undefined ? {} : {reason}), headers}),
+    );
   }
 
   /** A request within a dialog. */
@@ -96,7 +115,7 @@ export class Uas {
   /** The ACK to a 2xx of an application. */
   onAck(ack: SipRequest, transaction: ServerTransaction, flow: Flow): void {
     const pending = this.#known.get(transaction);
-    if (pending === undefined) return;
+    if (pending?.app === undefined) return;
     const ids = {transactionId: pending.transactionId, dialogId: pending.dialog?.id ?? dialogIdOf(ack)};
     tellApp(this.#core, pending.app, ack, {flow, protocol: ''}, ids);
   }
@@ -116,8 +135,14 @@ export class Uas {
     return this.#known.get(transaction)?.dialog;
   }
 
-  /** Gives a request away, to be proxied; `undefined` where it is unknown or answered. */
-  release(transactionId: string): ServerTransaction | undefined {
+  /** Gives a request away, to be proxied. Throws `CpmError` with the sentence of a NOK where it is unknown or answered. */
+  take(transactionId: string): ServerTransaction {
+    const transaction = this.#release(transactionId);
+    if (transaction !== undefined) return transaction;
+    throw new CpmError('CPM_ADMIN_REFUSED', 400, 'unable to proxy unknown transaction');
+  }
+
+  #release(transactionId: string): ServerTransaction | undefined {
     const pending = this.#pending.get(transactionId);
     if (pending === undefined || pending.transaction.answered) return undefined;
     this.#forget(pending);
@@ -136,8 +161,14 @@ export class Uas {
     const sent = transaction.respond(this.#complete(transaction, response, pending.inDialog !== undefined));
     if (sent.status >= 200) this.#forget(pending);
     else pending.timer?.cancel();
-    this.#advanceDialog(pending, sent);
+    this.#advanceDialog(app, pending, sent);
     this.#echo(app, command.id, pending, sent);
+  }
+
+  #offer(pending: Pending, app: App): void {
+    const {request, flow} = pending.transaction;
+    pending.app = app;
+    this.#tell(pending, request, '', [flow.local.host, String(flow.local.port)]);
   }
 
   /** The response as it leaves: the request's identity, the application's headers, and what is filled in. */
@@ -173,7 +204,7 @@ export class Uas {
     };
   }
 
-  #advanceDialog(pending: Pending, sent: SipResponse): void {
+  #advanceDialog(app: App, pending: Pending, sent: SipResponse): void {
     const {request, flow} = pending.transaction;
     const success = sent.status >= 200 && sent.status < 300;
     const {dialogs, sessions} = this.#core;
@@ -184,7 +215,7 @@ export class Uas {
       }
     } else if (makesDialog(request.method) && sent.status > 100 && sent.status < 300) {
       if (pending.dialog !== undefined) dialogs.remove(pending.dialog);
-      const dialog = Dialog.ofServer(request, sent, flow, pending.app);
+      const dialog = Dialog.ofServer(request, sent, flow, pending.app ?? app);
       dialog.localCseq = pending.dialog?.localCseq ?? dialog.localCseq;
       dialog.confirmed = success;
       pending.dialog = dialog;
@@ -227,7 +258,7 @@ export class Uas {
 
   #keep(
     transaction: ServerTransaction,
-    app: App,
+    app: App | undefined,
     inDialog: Dialog | undefined,
     ms: number,
     unanswered: () => void,
@@ -256,11 +287,15 @@ export class Uas {
   }
 
   #tell(pending: Pending, request: SipRequest, dialogId: string, extra: readonly string[] = []): void {
+    if (pending.app === undefined) return;
     const {flow} = pending.transaction;
     const from = {flow, protocol: flow.remote.protocol};
     tellApp(this.#core, pending.app, request, from, {transactionId: pending.transactionId, dialogId}, extra);
   }
 }
+
+/** What can be new: other methods are not known outside of dialogs, as by the real server. */
+const newMethods = new Set(['INVITE', 'REGISTER', 'MESSAGE', 'OPTIONS', 'INFO', 'NOTIFY', 'SUBSCRIBE', 'PUBLISH']);
 
 /** Dialogs held at once; new requests beyond it get 503. */
 const maxDialogs = 20_000;

@@ -40,7 +40,7 @@ async function startMain(t: ExecutionContext, options: object = {}): Promise<Pro
   };
   t.is(line.event, 'listening');
   const port = Number(/^udp:127\.0\.0\.1:(\d+)$/.exec(line.contacts[0] ?? '')?.[1]);
-  const server = {adminPort: line.adminPort, contacts: [], close: () => Promise.resolve()};
+  const server = {adminPort: line.adminPort, adminTlsPort: undefined, contacts: [], close: () => Promise.resolve()};
   return {...started, running: {server, port, apps: new Mailbox<number>()}};
 }
 
