@@ -18,6 +18,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     bindMilliseconds: relay.bindSeconds * 1000,
     refusals: cpm.refusalPolicy,
     stopsDelivery: cpm.deferStopsDelivery,
+    failsNotAdmitted: cpm.notAdmitted === 'fail',
     deliveryRetry: cpm.deliveryRetrySeconds.map((seconds) => seconds * 1000),
     deferredRetention: cpm.deferredRetentionSeconds * 1000,
     sentReoffer: cpm.sentReofferSeconds * 1000,
@@ -25,6 +26,8 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     maxMessageBytes: cpm.maxMessageBytes,
     notificationWait: cpm.notificationWaitSeconds * 1000,
     concurrentDeliveries: cpm.concurrentDeliveries,
+    trustsImdn: cpm.imdnUnknown === 'trust',
+    withoutImdn: cpm.userAgentsWithoutImdn.map((pattern) => new RegExp(pattern, 'i')),
     sessionExpiresSeconds: sip.sessionExpiresSeconds,
     retryAfterSeconds: sip.retryAfterSeconds,
     limits: {

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {finalStatus, sipUri, whole} from './values.ts';
+import {finalStatus, regularExpression, sipUri, whole} from './values.ts';
 
 const day = 86_400;
 
@@ -37,6 +37,12 @@ export const cpm = z
       .array(finalStatus)
       .default([480])
       .describe('Answers to a delivery INVITE that end it for all senders; others only skip the sender (8.3.2.9.1.1).'),
+    notAdmitted: z
+      .enum(['keep', 'fail'])
+      .default('keep')
+      .describe(
+        "A message that the client's answer does not admit (type, size): `keep` offers it again, to another device perhaps; `fail` tells its sender.",
+      ),
     deliveryRetrySeconds: z
       .array(whole(1, day))
       .min(1)
@@ -45,8 +51,20 @@ export const cpm = z
     notificationWaitSeconds: whole(0, 20)
       .default(1)
       .describe('How long the BYE of a delivery waits, after the last 200, for the delivery notifications.'),
+    imdnUnknown: z
+      .enum(['trust', 'distrust'])
+      .default('trust')
+      .describe(
+        'A client whose answer has no a=accept-wrapped-types: `trust` awaits its delivery notifications, `distrust` makes them for it (8.3.2.9.1.1).',
+      ),
+    userAgentsWithoutImdn: z
+      .array(regularExpression)
+      .default([])
+      .describe(
+        'Regular expressions, in any letter case: clients with such a User-Agent report on nothing; the PF notifies their senders of the delivery.',
+      ),
     concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
-    deferredRetentionSeconds: whole(60, 3650 * day)
+    deferredRetentionSeconds: whole(1, 3650 * day)
       .default(30 * day)
       .describe('How long a message waits before it expires.'),
     sentReofferSeconds: whole(1, 30 * day)

@@ -43,12 +43,24 @@ export const controlAddress = z
   .regex(/^(?:unix:\/.+|(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/)
   .meta({expected: 'HOST:PORT or unix:/PATH'});
 
+/** A JavaScript regular expression without its slashes. */
+export const regularExpression = z.string().refine(isRegularExpression).meta({expected: 'a regular expression'});
+
 /** An INVITE's final status that the refusal table may name. */
 export const finalStatus = whole(300, 699);
 
 /** Whether only this machine can reach the address. */
 export function isLoopback(address: string): boolean {
   return address === '::1' || address === 'localhost' || (isIPv4(address) && address.startsWith('127.'));
+}
+
+function isRegularExpression(pattern: string): boolean {
+  try {
+    new RegExp(pattern, 'i');
+    return pattern !== '';
+  } catch {
+    return false;
+  }
 }
 
 function isAddressRange(range: string): boolean {

@@ -31,12 +31,18 @@ export interface Policy {
   readonly refusals: Readonly<Partial<Record<string, 'refuse' | 'defer'>>>;
   /** Refusals of a delivery INVITE that end the delivery for all senders (row A18). */
   readonly stopsDelivery: readonly number[];
+  /** Whether a message that a client does not admit (type, size) has failed; otherwise it waits for another device. */
+  readonly failsNotAdmitted: boolean;
   /** Pauses before the next attempt when a delivery did not go through; the last one repeats. */
   readonly deliveryRetry: readonly number[];
   /** How long the BYE of a delivery waits for notifications after the last 200. */
   readonly notificationWait: number;
   /** Deliveries that run at a time on this node. */
   readonly concurrentDeliveries: number;
+  /** Whether a client that names no wrapped types at all reports on what it gets (row A19). */
+  readonly trustsImdn: boolean;
+  /** User-Agents of clients that do not report on what they get. */
+  readonly withoutImdn: readonly RegExp[];
   readonly deferredRetention: number;
   readonly sentReoffer: number;
   readonly settledRetention: number;

@@ -1,5 +1,6 @@
 import {imdnMessageId, parseCpim} from '../codecs/cpim.ts';
 import {parseNotifications, type Imdn} from '../codecs/imdn.ts';
+import {isType} from '../codecs/mime.ts';
 import {canonicalAddress} from '../cpm/address.ts';
 import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
 import type {Context} from './context.ts';
@@ -46,7 +47,7 @@ export async function noteNotifications(context: Context, source: NotificationSo
 
   if (notifications.length === 0) return 'none';
   try {
-    if (session !== undefined) await keepNotification(context, author, content, session);
+    if (session !== undefined) await keepNotification(context, author, content, session, notifications);
     for (const notification of notifications) {
       await release(context, source, notification);
       source.onNoted?.(notification.messageId);
@@ -61,7 +62,7 @@ export async function noteNotifications(context: Context, source: NotificationSo
   return 'forwarded';
 }
 
-const keyOf = async (users: Context['users'], address: string): Promise<string> =>
+export const keyOf = async (users: Context['users'], address: string): Promise<string> =>
   (await users.resolve(address)) ?? canonicalAddress(address) ?? address;
 
 /** Any word on a message's fate says that the client has it, or will never take it: the PF need not keep it (row A21). */
@@ -84,21 +85,27 @@ async function release(
   log.info({clause: 'CPM-CF 8.3.2.9.1.1 A21', how, released: ids.length}, 'a notification releases a deferred message');
 }
 
-async function keepNotification(
-  {store, clock, policy, users}: Context,
+/** Notifications that the PF makes in a client's place are kept the same way as the client's own. */
+export async function keepNotification(
+  {store, clock, policy, users}: Pick<Context, 'store' | 'clock' | 'policy' | 'users'>,
   author: string,
   content: Content,
   session: OriginalSession,
+  notifications: readonly Imdn[],
 ): Promise<void> {
   const receivedAt = clock.now();
+  const [only, another] = notifications;
+  // A sender hears of each kind once about a message, whoever says it how often (RFC 5438 §7.2.1, T32).
+  const identity =
+    only !== undefined && another === undefined
+      ? {imdnMessageId: `${only.kind} ${only.messageId}`, sameness: 'id' as const}
+      : {imdnMessageId: ownMessageId(content)};
   await store.deferredQueue.enqueue([
     {
       servedUser: await keyOf(users, session.senderAddress),
       sender: author,
       kind: 'notification',
-      imdnMessageId: /^message\/cpim\b/i.test(content.contentType)
-        ? imdnMessageId(parseCpim(content.bytes))
-        : undefined,
+      ...identity,
       dispositions: [],
       contentType: content.contentType,
       bytes: content.bytes,
@@ -118,6 +125,9 @@ async function keepNotification(
     },
   ]);
 }
+
+const ownMessageId = ({contentType, bytes}: Content): string | undefined =>
+  isType(contentType, 'message/cpim') ? imdnMessageId(parseCpim(bytes)) : undefined;
 
 /**
  * Sends what `author` has to say to `recipient` about his messages: on the recipient's own session where one stands, else by SIP MESSAGE to

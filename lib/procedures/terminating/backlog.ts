@@ -1,12 +1,14 @@
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
+import type {LogFields} from '../../ports/log.ts';
 import type {Leg, SendOutcome} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
+import {notifySender} from '../made-notification.ts';
 import type {UserLease} from './deliveries.ts';
 
 /** How sending a sender's backlog ended: all of it was offered, or the client's leg can take no more. */
 export interface BacklogResult {
   readonly end: 'empty' | 'broken';
-  /** Messages that the client's side will not take (type, size); they stay queued. */
+  /** Messages that the client's side will not take (type, size) and that stay queued. */
   readonly skipped: number;
   readonly sent: number;
   /** imdn.Message-IDs of those whose delivery notification is to come. */
@@ -30,13 +32,14 @@ interface Batch {
  * @clause CPM-CF 8.3.2.9.1.1 A13 A21
  */
 export async function sendBacklog(
-  {store, clock, log}: Pick<Context, 'store' | 'clock' | 'log'>,
+  context: Context,
   leg: Leg,
   servedUser: string,
   sender: string,
   lease: UserLease,
   from?: number,
 ): Promise<BacklogResult> {
+  const {store, clock, log, policy} = context;
   let afterSequence = from;
   let skipped = 0;
   let sent = 0;
@@ -62,13 +65,23 @@ export async function sendBacklog(
     awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
     for (const [index, outcome] of results.entries()) {
       if (isTaken(outcome)) continue;
-      log.info(
-        {clause: 'CPM-CF 8.3.2.9.1.1 A13', ...conversation(messages[index]), outcome: outcomeText(outcome)},
-        'a deferred message was not taken; it stays queued',
-      );
-      if (isRefusedAlone(outcome)) skipped += 1;
-      else broken = true;
+      const message = messages[index];
+      const where = {
+        clause: 'CPM-CF 8.3.2.9.1.1 A13',
+        ...conversation(message),
+        outcome: outcomeText(outcome),
+      };
+      if (!isRefusedAlone(outcome)) broken = true;
+      else if (message !== undefined && policy.failsNotAdmitted) await fail(message, where);
+      else skipped += 1;
+      if (broken || !policy.failsNotAdmitted) log.info(where, 'a deferred message was not taken; it stays queued');
     }
+  }
+
+  async function fail(message: DeferredMessage, where: LogFields): Promise<void> {
+    await notifySender(context, message, 'failed');
+    await store.deferredQueue.settle([message.id], 'failed', clock.now());
+    log.info(where, 'a deferred message was not taken; it has failed');
   }
 
   const goesOn = (): boolean => lease.held && !broken;

@@ -6,11 +6,13 @@ import type {RegisteredContact, Registration} from '../../ports/registrations.ts
 import type {Context} from '../context.ts';
 import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
 import {cpmDevices} from '../registration/served-users.ts';
+import {notifySender} from '../made-notification.ts';
 import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered} from './fork.ts';
+import {supportsImdn} from './imdn-support.ts';
 
 /** What became of one sender's backlog. */
 type SenderOutcome = 'done' | 'kept' | 'stop';
@@ -118,7 +120,7 @@ async function overSession(
   servedUser: string,
   sender: string,
   session: OriginalSession,
-  {dialog, leg, remote}: Answered,
+  {dialog, leg, remote, response}: Answered,
   lease: UserLease,
 ): Promise<SenderOutcome> {
   const {policy, log, clock, dialogs} = context;
@@ -152,14 +154,16 @@ async function overSession(
   try {
     await leg.bound(policy.bindMilliseconds);
     // step 11.a.iii
+    const reports = supportsImdn(response, policy);
     let skipped = 0;
     let result: BacklogResult | undefined;
     do {
       result = await sendBacklog(context, leg, servedUser, sender, lease, result?.afterSequence);
       skipped += result.skipped;
-      if (result.end === 'empty') await heard.all(result.awaited, policy.notificationWait);
+      if (result.end === 'empty' && reports) await heard.all(result.awaited, policy.notificationWait);
       // What came while the notifications were awaited goes in the same session (T25).
     } while (result.end === 'empty' && result.sent > 0);
+    if (result.end === 'empty' && !reports) await reportForClient(context, servedUser, sender);
     log.info({...where, skipped, end: result.end}, 'a delivery session is done');
     return result.end === 'empty' && skipped === 0 ? 'done' : 'kept';
   } catch (error) {
@@ -168,6 +172,22 @@ async function overSession(
   } finally {
     // step 11.a.v; notifications that cross the BYE are taken until its 200 is here
     if (!dialog.ended) await dialog.bye({Reason: completed});
+  }
+}
+
+/**
+ * The client takes messages and says nothing about them: its 200 releases them, and the senders who want to know are told by the PF. What an
+ * earlier session of this sender left unconfirmed is told with it: a client took that, too.
+ * @clause CPM-CF 8.3.2.9.1.1 A19
+ */
+async function reportForClient(context: Context, servedUser: string, sender: string): Promise<void> {
+  const {store, clock} = context;
+  for (;;) {
+    const taken = await store.deferredQueue.sentUnconfirmed(servedUser, sender, 100);
+    if (taken.length === 0) return;
+    for (const message of taken) await notifySender(context, message, 'delivered');
+    const ids = taken.map(({id}) => id);
+    await store.deferredQueue.settle(ids, 'delivered', clock.now());
   }
 }
 

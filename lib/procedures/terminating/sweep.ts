@@ -1,14 +1,17 @@
 import type {Timer} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
+import {notifySender} from '../made-notification.ts';
 
 const batchSize = 100;
 
 /**
- * Looks for messages whose lifetime is over and releases them as expired, and forgets the identities of those settled long ago (T26). Runs
- * until `stop`; a sweep that the absent store breaks is repeated at its next time.
- * @clause CPM-CF 8.3.2.9.1.1 A21
+ * Looks for messages whose lifetime is over, tells their senders who asked for it and releases them as expired, and forgets the identities of
+ * those settled long ago (T26). Runs until `stop`; a sweep that the absent store breaks is repeated at its next time.
+ * @clause CPM-CF 8.3.2.9 A21
  */
-export function startSweep(context: Pick<Context, 'store' | 'clock' | 'log' | 'policy'>): {stop(): void} {
+export function startSweep(
+  context: Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'users' | 'ids' | 'deliveries'>,
+): {stop(): void} {
   const {store, clock, log, policy} = context;
   let timer: Timer;
 
@@ -16,6 +19,7 @@ export function startSweep(context: Pick<Context, 'store' | 'clock' | 'log' | 'p
     for (;;) {
       const over = await store.deferredQueue.expired(clock.now(), batchSize);
       if (over.length === 0) break;
+      for (const message of over) await notifySender(context, message, 'failed');
       await store.deferredQueue.settle(
         over.map(({id}) => id),
         'expired',

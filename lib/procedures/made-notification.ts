@@ -1,0 +1,52 @@
+import {cpimHeader, parseCpim, type Cpim} from '../codecs/cpim.ts';
+import {formatNotificationCpim, type Imdn} from '../codecs/imdn.ts';
+import {isType} from '../codecs/mime.ts';
+import type {DeferredMessage} from '../cpm/deferred-message.ts';
+import type {Context} from './context.ts';
+import {keepNotification, keyOf} from './disposition.ts';
+
+const anonymous = '<sip:anonymous@anonymous.invalid>';
+
+/** What asks for each word that the PF may say itself (RFC 5438 §7.2.1.1). */
+const asksFor = {delivered: 'positive-delivery', failed: 'negative-delivery'} as const;
+
+/**
+ * The PF's own word on a deferred message's fate, in the place of a client that says nothing: kept for the sender, if he asked for it, and then
+ * sent like every notification. Resolves when it is durable; saying it again changes nothing.
+ * Rejects with `CPM_STORE_AWAY` (503).
+ * @clause CPM-CF 8.3.4 A19 A20
+ */
+export async function notifySender(
+  context: Pick<Context, 'store' | 'clock' | 'policy' | 'users' | 'ids' | 'deliveries'>,
+  message: DeferredMessage,
+  status: keyof typeof asksFor,
+): Promise<void> {
+  const {clock, ids, users, deliveries} = context;
+  if (message.kind !== 'chat' || message.imdnMessageId === undefined) return;
+  if (!message.dispositions.includes(asksFor[status])) return;
+  const cpim = isType(message.contentType, 'message/cpim') ? parseCpim(message.bytes) : undefined;
+  const address = (name: string): string => headerOf(cpim, name) ?? anonymous;
+  const now = new Date(clock.now()).toISOString();
+  const imdn: Imdn = {
+    messageId: message.imdnMessageId,
+    dateTime: headerOf(cpim, 'DateTime') ?? now,
+    kind: 'delivery',
+    status,
+  };
+  // In the recipient's name: the PF never puts itself into CPIM (row E1).
+  const content = {
+    contentType: 'message/cpim',
+    bytes: formatNotificationCpim({
+      imdn,
+      from: address('To'),
+      to: address('From'),
+      messageId: ids.token(),
+      dateTime: now,
+    }),
+  };
+  await keepNotification(context, message.servedUser, content, message.session, [imdn]);
+  deliveries.trigger(await keyOf(users, message.session.senderAddress), 'notification');
+}
+
+const headerOf = (cpim: Cpim | undefined, name: string): string | undefined =>
+  cpim === undefined ? undefined : cpimHeader(cpim, undefined, name);
