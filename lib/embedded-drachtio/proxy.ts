@@ -277,10 +277,10 @@ function forwarded(request: SipRequest): SipRequest | undefined {
   return left <= 0 ? undefined : withHeader(request, 'Max-Forwards', String(left - 1));
 }
 
-/** The request without the Routes at its front that are ours (RFC 3261 §16.4). */
+/** The request without the Routes at its front that are ours (RFC 3261 §16.4): the first one led here, whatever it calls us. */
 function withoutOwnRoutes(core: Core, request: SipRequest): SipRequest {
   const routes = headersOf(request, 'Route').flatMap(splitList);
-  const foreign = routes.findIndex((route) => !isOwnRoute(core, route));
+  const foreign = routes.findIndex((route, index) => index > 0 && !isOwnRoute(core, route));
   const kept = foreign < 0 ? [] : routes.slice(foreign);
   const others = request.headers.filter((header) => headerKey(header.name) !== 'route');
   const firstOther = others.findIndex((header) => headerKey(header.name) !== 'via');

@@ -107,7 +107,8 @@ export class Uac {
 
   #target(request: SipRequest, uriHeaders: readonly SipHeader[], proxyUri: string | undefined): SipAddress {
     if (proxyUri === undefined) return nextHopOf({...request, headers: uriHeaders});
-    const uri = parseNameAddr(proxyUri).uri;
+    // Without brackets its parameters are the URI's own, the transport above all.
+    const uri = proxyUri.includes('<') ? parseNameAddr(proxyUri).uri : proxyUri;
     return addressOfUri(/^sips?:/i.test(uri) ? uri : `sip:${uri}`);
   }
 

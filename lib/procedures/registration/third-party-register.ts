@@ -122,7 +122,8 @@ function readRegistration({request, servedUser, address, expires, before, now}: 
   };
 }
 
-const unknownDevice = (expiresAt: number): RegisteredContact => ({
+/** Some device of a user who is registered, until `expiresAt`: the core finds it. */
+export const unknownDevice = (expiresAt: number): RegisteredContact => ({
   id: unknownId,
   uri: undefined,
   instance: undefined,
@@ -172,5 +173,9 @@ function embeddedMessages(request: SipRequestView): readonly SipMessage[] {
     : [{contentType, body: request.body}];
   return parts
     .filter((part) => /^message\/sip\b/i.test(part.contentType ?? ''))
-    .map((part) => parseSipMessage(part.body, streamLimits));
+    .map((part) => parseSipMessage(withEnd(part.body), streamLimits));
 }
+
+/** The line break before a boundary belongs to the boundary (RFC 2046 §5.1.1): a message without body may have lost the empty line at its end. */
+const withEnd = (bytes: Uint8Array): Uint8Array =>
+  Buffer.from(bytes).includes('\r\n\r\n') ? bytes : Buffer.concat([bytes, Buffer.from('\r\n\r\n')]);

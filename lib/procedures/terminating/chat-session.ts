@@ -10,7 +10,7 @@ import {byeOfClient, byeOfNetwork} from './bye.ts';
 import {deferMessage} from './defer.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
-import type {Invitation} from './invitation.ts';
+import {passedBack, type Invitation} from './invitation.ts';
 import {notRelayed, noteRelayed} from './relayed-messages.ts';
 import {spliceAfterBacklog} from './splice.ts';
 
@@ -145,6 +145,7 @@ export class ChatSession {
           'Content-Type': 'application/sdp',
           'Conversation-ID': this.invitation.conversationId,
           'Contribution-ID': this.invitation.contributionId,
+          ...passedBack(this.invitation, answered?.response),
         },
         body: description.text,
       });

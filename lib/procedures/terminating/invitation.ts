@@ -11,7 +11,7 @@ import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
 import {CpmError} from '../../errors.ts';
 import type {RemoteMedia} from '../../ports/media-plane.ts';
-import type {SipRequestView} from '../../ports/sip.ts';
+import type {SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {remoteMedia} from '../session-description.ts';
 
@@ -37,6 +37,8 @@ export interface Invitation {
   readonly route: readonly string[];
   /** Headers that pass from leg to leg (row E7), by their written names. */
   readonly passed: Readonly<Record<string, string>>;
+  /** What the core says of the user's registration (RFC 5502 `regstate`); undefined where it says nothing. */
+  readonly registered: boolean | undefined;
 }
 
 /** Headers which belong to the CPM session and not to one dialog; all others are each leg's own (T60). */
@@ -52,7 +54,18 @@ const passedNames = [
   'P-Asserted-Identity',
   'P-Asserted-Service',
   'P-Charging-Vector',
+  'P-Charging-Function-Addresses',
+  'P-Access-Network-Info',
   'Date',
+];
+
+/** Headers of a device's 200 that belong to the call, and pass back (RFC 3325, RFC 7315 §4). */
+const passedBackNames = [
+  'P-Asserted-Identity',
+  'Privacy',
+  'P-Charging-Vector',
+  'P-Charging-Function-Addresses',
+  'P-Access-Network-Info',
 ];
 
 /** Whether a request asks for a CPM session: by Accept-Contact, by the asserted service, or by the inviter's own Contact. */
@@ -84,13 +97,10 @@ function contactOf(request: SipRequestView): {cpm: boolean; focus: boolean; inst
  * In which direction the core invokes the PF: P-Served-User (RFC 5502) from a trusted peer, else the configured markers, else terminating
  * where the Request-URI's user is served.
  */
-export function directionOf(request: SipRequestView, {policy}: Pick<Context, 'policy'>): 'originating' | 'terminating' {
-  const served = request.header('P-Served-User');
-  if (served !== undefined && policy.trusts(request.source.address)) {
-    const {sessionCase} = parseServedUser(served);
-    if (sessionCase !== undefined) return sessionCase === 'orig' ? 'originating' : 'terminating';
-  }
-
+export function directionOf(request: SipRequestView, context: Pick<Context, 'policy'>): 'originating' | 'terminating' {
+  const sessionCase = servedUserOf(request, context)?.sessionCase;
+  if (sessionCase !== undefined) return sessionCase === 'orig' ? 'originating' : 'terminating';
+  const {policy} = context;
   return isMarked(request, policy.originatingMarker) && !isMarked(request, policy.terminatingMarker)
     ? 'originating'
     : 'terminating';
@@ -111,10 +121,35 @@ function isMarked(request: SipRequestView, marker: string): boolean {
   return uris.some((uri) => /^sips?:/i.test(uri) && parseSipUri(uri).params.has(marker.toLowerCase()));
 }
 
-/** The identity that a terminating request is for: P-Served-User of a trusted peer, else the Request-URI. */
-export function recipientOf(request: SipRequestView, {policy}: Pick<Context, 'policy'>): string {
+/** What our 200 says of the call: what the device's said; where the PF itself accepts, the charging identifier of the INVITE (RFC 7315 §4.6). */
+export function passedBack({passed}: Invitation, answer: SipResponseView | undefined): Record<string, string> {
+  return answer === undefined
+    ? pick(['P-Charging-Vector'], (name) => passed[name])
+    : pick(passedBackNames, (name) => answer.header(name));
+}
+
+function pick(names: readonly string[], valueOf: (name: string) => string | undefined): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = valueOf(name);
+    if (value !== undefined) picked[name] = value;
+  }
+
+  return picked;
+}
+
+/** The served user as a trusted core names him (RFC 5502). */
+function servedUserOf(
+  request: SipRequestView,
+  {policy}: Pick<Context, 'policy'>,
+): ReturnType<typeof parseServedUser> | undefined {
   const served = request.header('P-Served-User');
-  return served !== undefined && policy.trusts(request.source.address) ? parseServedUser(served).uri : request.uri;
+  return served !== undefined && policy.trusts(request.source.address) ? parseServedUser(served) : undefined;
+}
+
+/** The identity that a terminating request is for: P-Served-User of a trusted peer, else the Request-URI. */
+export function recipientOf(request: SipRequestView, context: Pick<Context, 'policy'>): string {
+  return servedUserOf(request, context)?.uri ?? request.uri;
 }
 
 /**
@@ -155,12 +190,7 @@ export function readInvitation(
 
   const sender = senderOf(request);
   const {offer, firstMessage} = readBody(request);
-  const passed: Record<string, string> = {};
-  for (const name of passedNames) {
-    const value = request.header(name);
-    if (value !== undefined) passed[name] = value;
-  }
-
+  const registrationState = servedUserOf(request, {policy})?.registrationState;
   return {
     servedUser,
     recipientAddress: asSipRequestUri(recipientOf(request, {policy}), policy.homeDomain),
@@ -174,7 +204,8 @@ export function readInvitation(
     remote: remoteMedia(offer, 'offer'),
     firstMessage,
     route: remainingRoute(request, sip.isOwn),
-    passed,
+    passed: pick(passedNames, (name) => request.header(name)),
+    registered: registrationState === undefined ? undefined : registrationState === 'reg',
   };
 }
 
@@ -191,11 +222,15 @@ function readBody(request: SipRequestView): Pick<Invitation, 'offer' | 'firstMes
   };
 }
 
-/** What the Route names after the PF itself. */
+/**
+ * What the Route names after the PF itself, as it stands: the original dialog identifier is in there (TS 24.229 §5.7.5). The topmost one led here
+ * (RFC 3261 §16.4), maybe under a name that we do not know; a single one that is not ours is where to go on.
+ */
 function remainingRoute(request: SipRequestView, isOwn: (uri: string) => boolean): readonly string[] {
   const header = request.header('Route');
   if (header === undefined) return [];
   const route = parseNameAddrs(header);
-  const own = route.findIndex(({uri}) => !isOwn(uri));
-  return (own === -1 ? [] : route.slice(own)).map((entry) => formatNameAddr(entry));
+  const rest = route.slice(route.length > 1 ? 1 : 0);
+  const next = rest.findIndex(({uri}) => !isOwn(uri));
+  return (next === -1 ? [] : rest.slice(next)).map((entry) => formatNameAddr(entry));
 }

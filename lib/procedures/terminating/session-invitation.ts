@@ -1,7 +1,9 @@
 import {CpmError} from '../../errors.ts';
 import type {Leg} from '../../ports/media-plane.ts';
+import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {unknownDevice} from '../registration/third-party-register.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
 import {turnMilliseconds} from './deliveries.ts';
@@ -17,7 +19,7 @@ export async function handleSessionInvitation(
   invite: IncomingInvite,
   invitation: Invitation,
 ): Promise<void> {
-  const {media, users, deliveries, policy, overload, log} = context;
+  const {media, deliveries, policy, overload, log} = context;
   const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
   let leg: Leg;
@@ -35,7 +37,7 @@ export async function handleSessionInvitation(
   };
   // While a delivery to this user runs, his devices are not rung twice at a time; if it is a long one, what is new queues behind it.
   const idle = await deliveries.idle(invitation.servedUser, turnMilliseconds);
-  const devices = idle && !invite.cancelled ? await users.devices(invitation.servedUser) : [];
+  const devices = idle && !invite.cancelled ? await devicesFor(context, invitation) : [];
   let rang = false;
   const outcome = await session.search(devices, ({status}) => {
     if (status === 100 || rang) return;
@@ -61,6 +63,20 @@ export async function handleSessionInvitation(
 
   session.joinable = devices.length === 0;
   await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
+}
+
+/**
+ * The devices to ring: none where the core says that he is not registered; where it says that he is and nobody told us his devices, whichever
+ * the core finds along its Route.
+ */
+async function devicesFor(
+  {users, clock}: Context,
+  {servedUser, registered, route}: Invitation,
+): Promise<readonly RegisteredContact[]> {
+  if (registered === false) return [];
+  const known = await users.devices(servedUser);
+  const isUntold = known.length === 0 && registered === true && route.length > 0;
+  return isUntold && (await users.registration(servedUser)) === undefined ? [unknownDevice(clock.now())] : known;
 }
 
 /** What the inviter is told: 603 always, others as the policy says; undefined when the PF accepts for the user. */
