@@ -123,11 +123,12 @@ export function buildAnswer(
 ): string {
   const {offer, own, capabilities} = leg;
   const live = msrpSections(offer).filter(({refused}) => !refused);
+  const answered = capabilities === undefined ? live : msrpSections(capabilities);
   const sections = offer.sections.map((section, index): SdpSection => {
     const position = live.findIndex((media) => media.index === index);
     const offered = live[position];
     const media = own[position];
-    const far = capabilities === undefined ? offered : msrpSections(capabilities)[position];
+    const far = answered[position];
     if (offered === undefined || media === undefined || far === undefined || far.refused)
       return refusedSection(section);
     if (isTls(media) !== offered.tls)

@@ -26,6 +26,8 @@ export interface Sdp {
 // An offer has one or two sections of a dozen lines; what is longer is no description of a chat.
 const MAX_OCTETS = 65_536;
 const MAX_LINES = 2_000;
+// Each one is looked at together with the session's lines and written again for the other leg.
+const MAX_SECTIONS = 100;
 
 /**
  * Reads a session description; lines may end with CRLF, LF or CR, so that none of them survives inside a copied line.
@@ -43,6 +45,7 @@ export function parseSdp(body: string | Uint8Array): Sdp {
     if (line.type === 'm') sections.push({...parseMedia(line.value), lines: [line]});
     else (sections.at(-1)?.lines ?? session).push(line);
   }
+  if (sections.length > MAX_SECTIONS) throw malformed('it has too many sections');
   if (session[0]?.type !== 'v') throw malformed('it does not begin with its version');
   return {session, sections};
 }

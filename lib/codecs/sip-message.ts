@@ -145,8 +145,11 @@ export function parseSipMessage(bytes: Uint8Array, limits: SipLimits = datagramL
 
 /** Splits a TCP stream into messages; cutting the input anywhere changes nothing. */
 export interface SipStreamParser {
-  /** Takes bytes; gives what became whole. Throws `CpmError` 400 or 513, after which the connection is of no use. */
-  push(chunk: Uint8Array): readonly (SipMessage | 'ping')[];
+  /**
+   * Takes bytes; `onItem` gets what became whole, before anything after it is looked at. Throws `CpmError` 400 or 513, after which the
+   * connection is of no use.
+   */
+  push(chunk: Uint8Array, onItem: (item: SipMessage | 'ping') => void): void;
 }
 
 /** A parser for one connection; `'ping'` is a double CRLF between messages, answered by one CRLF (RFC 5626 §4.4.1). */
@@ -201,11 +204,9 @@ export function createSipStreamParser(limits: SipLimits = streamLimits): SipStre
   }
 
   return {
-    push(chunk) {
+    push(chunk, onItem) {
       waiting.append(chunk);
-      const found: (SipMessage | 'ping')[] = [];
-      for (let item = next(); item !== undefined; item = next()) found.push(item);
-      return found;
+      for (let item = next(); item !== undefined; item = next()) onItem(item);
     },
   };
 }

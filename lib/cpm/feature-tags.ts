@@ -25,7 +25,8 @@ export const SIP_IM = '+g.oma.sip-im';
 
 /** An ICSI as a media feature tag's value needs it: what RFC 3840 does not allow there is percent-encoded (TS 24.229 §7.2A.8.2). */
 export function encodeIcsi(icsi: string): string {
-  return icsi.replace(/[^A-Za-z0-9.\-_!]/g, (character) => encodeURIComponent(character).toUpperCase());
+  const encode = (character: string) => encodeURIComponent(character.replace(/\p{Surrogate}/u, '\ufffd')).toUpperCase();
+  return icsi.replace(/[^A-Za-z0-9.\-_!]/gu, encode);
 }
 
 /** The raw ICSI of a media feature tag's value. */

@@ -3,7 +3,7 @@ import {connect, createServer, type Server, type Socket} from 'node:net';
 import {CpmError} from '../errors.ts';
 import type {Clock, Timer} from '../ports/clock.ts';
 import {asCpmError, unreachable, type Flow} from './flow.ts';
-import {createSipStreamParser, type SipLimits, type SipMessage} from '../codecs/sip-message.ts';
+import {createSipStreamParser, type SipLimits, type SipMessage, type SipStreamParser} from '../codecs/sip-message.ts';
 import type {SipAddress} from './sip-values.ts';
 
 interface TcpOptions {
@@ -57,7 +57,7 @@ export function createTcpConnections(options: TcpOptions): TcpConnections {
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
       connection.touched();
-      read(connection, parser.push.bind(parser), chunk);
+      read(connection, parser, chunk);
     });
     socket.on('error', (cause) => {
       options.onPeerError(unreachable(remote, cause), remote);
@@ -69,17 +69,16 @@ export function createTcpConnections(options: TcpOptions): TcpConnections {
     return connection;
   }
 
-  function read(
-    connection: Connection,
-    push: (chunk: Buffer) => readonly (SipMessage | 'ping')[],
-    chunk: Buffer,
-  ): void {
+  function read(connection: Connection, parser: SipStreamParser, chunk: Buffer): void {
     const {socket, remote, id} = connection;
     const local: SipAddress = {protocol: 'tcp', host: socket.localAddress ?? '', port: socket.localPort ?? 0};
     try {
-      const items = push(chunk);
-      if (items.includes('ping')) write(connection, Buffer.from('\r\n'), () => undefined);
-      for (const item of items) if (item !== 'ping') options.onMessage(item, {remote, local, connectionId: id});
+      const came = {ping: false};
+      parser.push(chunk, (item) => {
+        if (item === 'ping') came.ping = true;
+        else options.onMessage(item, {remote, local, connectionId: id});
+      });
+      if (came.ping) write(connection, Buffer.from('\r\n'), () => undefined);
     } catch (error) {
       options.onPeerError(asCpmError(error), remote);
       socket.destroy();

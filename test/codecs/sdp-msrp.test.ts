@@ -102,6 +102,12 @@ test('RFC 4566 §5: a description comes back line by line, unknown lines in thei
   t.is(formatSdp(parseSdp(sdp.replaceAll('\r\n', '\n'))), sdp);
 });
 
+test('RFC 4566 §5: a description of more than a hundred sections is none of a chat', (t) => {
+  const many = (count: number) => text(...SESSION, ...Array.from({length: count}, () => 'm=message 9 TCP/MSRP *'));
+  t.is(parseSdp(many(100)).sections.length, 100);
+  t.is(t.throws(() => parseSdp(many(101)), {instanceOf: CpmError}).code, 'CPM_SDP');
+});
+
 test('RFC 3264 §8.2: a section with port 0 is refused, and the next one is taken', (t) => {
   const sdp = parseSdp(text(...SESSION, 'm=message 0 TCP/MSRP *', 'm=audio 5000 RTP/AVP 0', ...BASIC));
   t.deepEqual(

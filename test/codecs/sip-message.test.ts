@@ -10,10 +10,19 @@ import {
   headersOf,
   parseSipMessage,
   withHeader,
+  type SipMessage,
+  type SipStreamParser,
 } from '../../lib/codecs/sip-message.ts';
 
 const wire = (lines: readonly string[], body: string | Buffer = ''): Buffer =>
   Buffer.concat([Buffer.from([...lines, '', ''].join('\r\n')), Buffer.from(body)]);
+
+/** What a parser gives for one chunk. */
+function pushed(parser: SipStreamParser, chunk: Uint8Array): readonly (SipMessage | 'ping')[] {
+  const items: (SipMessage | 'ping')[] = [];
+  parser.push(chunk, (item) => items.push(item));
+  return items;
+}
 
 const invite = wire(
   [
@@ -103,35 +112,55 @@ test('RFC 3261 §18.3: a line over 8192 bytes is 400, a message over the limit i
   const limits = {maxMessageBytes: 65_536, maxLineBytes: 8192};
   t.is(t.throws(() => parseSipMessage(long), {instanceOf: CpmError}).status, 400);
   t.is(t.throws(() => parseSipMessage(large), {instanceOf: CpmError}).status, 513);
-  t.is(t.throws(() => createSipStreamParser(limits).push(long), {instanceOf: CpmError}).status, 400);
-  t.is(t.throws(() => createSipStreamParser(limits).push(large.subarray(0, 100)), {instanceOf: CpmError}).status, 513);
+  t.is(t.throws(() => pushed(createSipStreamParser(limits), long), {instanceOf: CpmError}).status, 400);
+  t.is(
+    t.throws(() => pushed(createSipStreamParser(limits), large.subarray(0, 100)), {instanceOf: CpmError}).status,
+    513,
+  );
   const endless = Buffer.from('A: b\r\n'.repeat(20_000));
-  t.is(t.throws(() => createSipStreamParser(limits).push(endless), {instanceOf: CpmError}).status, 513);
+  t.is(t.throws(() => pushed(createSipStreamParser(limits), endless), {instanceOf: CpmError}).status, 513);
   const unbroken = Buffer.alloc(9000, 'A');
-  t.is(t.throws(() => createSipStreamParser(limits).push(unbroken), {instanceOf: CpmError}).status, 400);
+  t.is(t.throws(() => pushed(createSipStreamParser(limits), unbroken), {instanceOf: CpmError}).status, 400);
 });
 
 test('RFC 3261 §18.3: cutting a stream anywhere changes nothing', (t) => {
   const second = wire(['SIP/2.0 200 OK', 'Call-ID: 2', 'Content-Length: 3'], '\r\n\r');
   const stream = Buffer.concat([invite, Buffer.from('\r\n\r\n'), second, Buffer.from('\r\n'), invite]);
-  const whole = createSipStreamParser().push(stream);
+  const whole = pushed(createSipStreamParser(), stream);
   t.deepEqual(
     whole.map((item) => (item === 'ping' ? item : item.body.toString('latin1'))),
     ['\0\xff\r\n', 'ping', '\r\n\r', '\0\xff\r\n'],
   );
   for (let cut = 1; cut < stream.length; cut++) {
     const parser = createSipStreamParser();
-    t.deepEqual([...parser.push(stream.subarray(0, cut)), ...parser.push(stream.subarray(cut))], whole);
+    t.deepEqual([...pushed(parser, stream.subarray(0, cut)), ...pushed(parser, stream.subarray(cut))], whole);
   }
   const parser = createSipStreamParser();
   t.deepEqual(
-    [...stream].flatMap((byte) => parser.push(Uint8Array.of(byte))),
+    [...stream].flatMap((byte) => pushed(parser, Uint8Array.of(byte))),
     whole,
   );
 });
 
+test('RFC 3261 §18.3: a message on a stream is given before what follows it is refused', (t) => {
+  const stream = Buffer.concat([
+    wire(['OPTIONS sip:a@b SIP/2.0', 'Content-Length: 0']),
+    Buffer.from('garbage\r\n\r\n'),
+  ]);
+  const items: unknown[] = [];
+  t.throws(
+    () => {
+      createSipStreamParser().push(stream, (item) => items.push(item));
+    },
+    {instanceOf: CpmError},
+  );
+  t.is(items.length, 1);
+});
+
 test('RFC 3261 §18.3: a message on a stream without Content-Length is refused', (t) => {
-  const error = t.throws(() => createSipStreamParser().push(wire(['OPTIONS sip:a@b SIP/2.0'])), {instanceOf: CpmError});
+  const error = t.throws(() => pushed(createSipStreamParser(), wire(['OPTIONS sip:a@b SIP/2.0'])), {
+    instanceOf: CpmError,
+  });
   t.is(error.code, 'CPM_SIP_MALFORMED');
 });
 
@@ -152,7 +181,7 @@ test('RFC 3261 §25.1: whatever comes in, only a CpmError comes out', (t) => {
   fc.assert(
     fc.property(fc.oneof(near, any), (bytes) => {
       onlyCpmErrors(() => parseSipMessage(formatSipMessage(parseSipMessage(bytes))));
-      onlyCpmErrors(() => createSipStreamParser().push(bytes));
+      onlyCpmErrors(() => pushed(createSipStreamParser(), bytes));
     }),
     {numRuns: 500},
   );

@@ -14,3 +14,8 @@ test('TS 24.229 §7.2A.8.2: a dotted suffix makes a special case, never the othe
   t.false(isService(ICSI.largeMessage, ICSI.pagerMessage));
   t.true(isService('URN:URN-7:3gpp-service.ims.icsi.oma.cpm.session', ICSI.session));
 });
+
+test('TS 24.229 §7.2A.8.2: what no ICSI has, such as half of a surrogate pair, can be encoded all the same', (t) => {
+  t.is(encodeIcsi('urn:\u{1f600}'), 'urn%3A%F0%9F%98%80');
+  t.is(encodeIcsi('\ud83d'), '%EF%BF%BD');
+});
