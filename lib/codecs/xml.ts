@@ -158,7 +158,8 @@ function isDeclaration(name: string): boolean {
 
 function qualified(written: string, scope: Scope, unprefixed?: string): Pick<XmlAttribute, 'name' | 'namespace'> {
   const colon = written.indexOf(':');
-  if (colon === -1) return {name: written, namespace: unprefixed};
+  // A colon that begins a name has no prefix before it, and the name is another one than without.
+  if (colon < 1) return {name: written, namespace: unprefixed};
   return {name: written.slice(colon + 1), namespace: namespaceOf(written.slice(0, colon), scope)};
 }
 

@@ -148,3 +148,12 @@ test('E9: whatever comes in, only CpmError comes out', (t) => {
   );
   t.pass();
 });
+
+test('E9 Namespaces in XML §4: a name that begins with a colon is not the name behind it', (t) => {
+  const root = parseXml('<a :b="1" b="2"/>');
+  t.deepEqual(
+    root.attributes.map(({name}) => name),
+    [':b', 'b'],
+  );
+  t.is(xmlAttribute(root, 'b'), '2');
+});

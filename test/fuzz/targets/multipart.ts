@@ -49,7 +49,7 @@ export const multipart: Target = {
     const {value: written} = attempt(() => formatMultipart(leaves, 'another-boundary'), 'CPM_MULTIPART', 'CPM_MIME');
     if (written !== undefined && leaves.length <= MULTIPART_LIMITS.maxParts && leaves.length > 0)
       promiseSame(
-        said(parseMultipart(written, 'multipart/mixed;boundary=another-boundary')),
+        said(parseMultipart(written, 'multipart/mixed;boundary=another-boundary', {maxHeaderOctets: 1_000_000})),
         said(leaves),
         'parts are written as they were read',
       );

@@ -11,8 +11,8 @@ import {attribute, attributeName, formatSdp, parseSdp} from '../../../lib/codecs
 import {attempt, few, promise, promiseSame, type Target} from '../target.ts';
 
 const origin = {host: '192.0.2.1', sessionId: '1', version: 1};
-const own: OwnMedia = {host: '192.0.2.1', port: 2855, path: 'msrp://192.0.2.1:2855/own;tcp', setup: 'passive'};
-const ownTls: OwnMedia = {...own, path: 'msrps://192.0.2.1:2855/own;tcp'};
+const own: OwnMedia = {host: '192.0.2.1', port: 2855, path: ['msrp://192.0.2.1:2855/own;tcp'], setup: 'passive'};
+const ownTls: OwnMedia = {...own, path: ['msrps://192.0.2.1:2855/own;tcp']};
 
 /** Session descriptions: unknown lines stay, and what the PF makes of them for its other leg is a description with its own path. */
 export const sdp: Target = {

@@ -118,6 +118,8 @@ export const reginfo: Target = {
 
 function hasNames({name, attributes, children}: XmlElement): boolean {
   const isName = (text: string) => text !== '' && !text.includes(':');
+  const written = attributes.map((attribute) => `${attribute.namespace ?? ''} ${attribute.name}`);
+  if (new Set(written).size < written.length) return false; // told apart by prefixes that nobody declared
   return isName(name) && attributes.every((attribute) => isName(attribute.name)) && children.every(hasNames);
 }
 
