@@ -103,6 +103,7 @@ export function createFunction(parts: Parts): CpmFunction {
         media: partState(media.available),
         store: partState(store.available),
       }),
+      relays: async () => media.counts(),
       ledger: async () => (store.available ? store.deferredQueue.ledger() : undefined),
       load: () => overload.report(),
       reload(config) {

@@ -93,6 +93,7 @@ export async function startNode({config, log, startApp, reread}: NodeOptions): P
     runtimeDirectory: config.node.runtimeDirectory,
     status,
     ledger: () => app?.ledger() ?? Promise.resolve(undefined),
+    relays: () => app?.relays() ?? Promise.resolve([]),
   });
   try {
     app = await startApp();

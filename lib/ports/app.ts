@@ -1,4 +1,5 @@
 import type {Ledger} from './deferred-queue.ts';
+import type {RelayCounts} from './media-plane.ts';
 
 /** A running Participating Function, as its process sees it. */
 export interface App {
@@ -6,6 +7,8 @@ export interface App {
   load(): LoadReport;
   /** Counts of the store; undefined while it is away. Never rejects. */
   ledger(): Promise<Ledger | undefined>;
+  /** What each MSRP relay counts. Never rejects. */
+  relays(): Promise<readonly RelayCounts[]>;
   /** No new work, lets sessions end for a while, then ends what is left and closes everything. Idempotent. */
   drain(): Promise<void>;
 }

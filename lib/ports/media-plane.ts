@@ -11,7 +11,16 @@ export interface MediaPlane {
   openLeg(options: LegOptions): Promise<Leg>;
   readonly available: boolean;
   onAvailability(listener: (available: boolean) => void): void;
+  /** What each sidecar has done and holds (docs/operations.md). Never rejects. */
+  counts(): Promise<readonly RelayCounts[]>;
   close(): Promise<void>;
+}
+
+export interface RelayCounts {
+  /** Where the sidecar is controlled. */
+  readonly relay: string;
+  /** Undefined where it does not answer. */
+  readonly counters: Readonly<Record<string, number>> | undefined;
 }
 
 export interface LegOptions {

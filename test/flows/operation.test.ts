@@ -328,7 +328,7 @@ test.serial(
     const peer = await peerOf(t, pf);
     invite(pf, peer, carrying);
     t.true((await final(peer)).startLine.startsWith('SIP/2.0 200'));
-    t.like(await pf.status(), {ledger: {accepted: 1, pending: 1}});
+    t.like(await pf.status(), {ledger: {accepted: 1, pending: 1}, relays: [{counters: {sessions: 1}}]});
     const bob = await pf.bob();
     await pf.register(bob);
     t.is((await bob.messages.first()).bytes.toString(), cpim);

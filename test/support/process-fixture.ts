@@ -17,6 +17,7 @@ const app: ReloadableApp = {
     over: [],
     refused: {draining: 0, sessions: 0, 'event-loop': 0, pending: 0, media: 0, store: 0},
   }),
+  relays: () => Promise.resolve([]),
   ledger: () => Promise.resolve(undefined),
   reload: ({cpm}) => {
     log.debug({retention: cpm.deferredRetentionSeconds}, 'the application was told');

@@ -4,6 +4,7 @@ import type {AddressInfo} from 'node:net';
 import {CpmError} from '../../errors.ts';
 import type {LoadReport, ReadyReport} from '../../ports/app.ts';
 import type {Ledger} from '../../ports/deferred-queue.ts';
+import type {RelayCounts} from '../../ports/media-plane.ts';
 import {formatMetrics} from './metrics.ts';
 import {removePortFile, writePortFile} from './port-file.ts';
 
@@ -19,6 +20,7 @@ export interface AdminStatus {
   readonly parts: ReadyReport | undefined;
   readonly load: LoadReport | undefined;
   readonly ledger: Ledger | undefined;
+  readonly relays: readonly RelayCounts[];
 }
 
 export interface AdminOptions {
@@ -28,8 +30,9 @@ export interface AdminOptions {
   readonly port: number;
   /** Where the port file goes, by which the command line finds this process. */
   readonly runtimeDirectory: string;
-  /** Without the ledger, which asks the store. */
-  readonly status: () => Omit<AdminStatus, 'ledger'>;
+  /** Without what the store and the relays are asked for. */
+  readonly status: () => Omit<AdminStatus, 'ledger' | 'relays'>;
+  readonly relays: () => Promise<readonly RelayCounts[]>;
   readonly ledger: () => Promise<Ledger | undefined>;
 }
 
@@ -104,7 +107,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   if (path === '/live') send(response, 200, {live: true});
   else if (path === '/ready') send(response, isReady(status) ? 200 : 503, {state: status.state, ...status.parts});
   else {
-    const whole = {...status, ledger: await options.ledger()};
+    const [ledger, relays] = await Promise.all([options.ledger(), options.relays()]);
+    const whole = {...status, ledger, relays};
     if (path === '/status') send(response, 200, whole);
     else write(response, 200, formatMetrics(whole), 'text/plain; version=0.0.4; charset=utf-8');
   }

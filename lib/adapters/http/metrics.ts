@@ -6,7 +6,7 @@ interface Sample {
 }
 
 /** The status as Prometheus reads it (text format 0.0.4). What is not known now, such as the ledger of an absent store, is left out. */
-export function formatMetrics({state, parts, load, ledger}: AdminStatus): string {
+export function formatMetrics({state, parts, load, ledger, relays}: AdminStatus): string {
   const memory = process.memoryUsage();
   const flag = (set: boolean): number => (set ? 1 : 0);
   const {pending, ...counted} = ledger ?? {};
@@ -48,15 +48,33 @@ export function formatMetrics({state, parts, load, ledger}: AdminStatus): string
       'Messages by what became of them: accepted = pending + all others.',
       Object.entries(counted).map(([how, value]) => ({labels: {how}, value})),
     ),
+    metric(
+      'cpm_relay_up',
+      'gauge',
+      'Whether an MSRP relay answers.',
+      relays.map(({relay, counters}) => ({labels: {relay}, value: flag(counters !== undefined)})),
+    ),
+    metric('cpm_relay_now', 'gauge', 'What an MSRP relay holds.', relaySamples(relays, true)),
+    metric('cpm_relay_total', 'counter', 'What an MSRP relay has done and refused.', relaySamples(relays, false)),
     metric('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', [{value: memory.rss}]),
   ].join('');
 }
+
+/** Counters of a relay that go down, too; `…Most` are of what they do. */
+const held = /^(?:connections|sessions|pausedConnections|\w+Bytes(?:Most)?)$/;
+
+const relaySamples = (relays: AdminStatus['relays'], isHeld: boolean): readonly Sample[] =>
+  relays.flatMap(({relay, counters = {}}) =>
+    Object.entries(counters).flatMap(([what, value]) =>
+      held.test(what) === isHeld ? [{labels: {relay, what}, value}] : [],
+    ),
+  );
 
 const only = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [{value}]);
 
 function metric(name: string, type: 'gauge' | 'counter', help: string, samples: readonly Sample[]): string {
   const lines = samples.map(({labels = {}, value}) => {
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text.replace(/[\\"]/g, '\\$&')}"`);
     return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`;
   });
   return lines.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;

@@ -3,7 +3,7 @@ import {CpmError} from '../../errors.ts';
 import type {Clock, Timer} from '../../ports/clock.ts';
 import {randomIds, type Ids} from '../../ports/ids.ts';
 import type {Log} from '../../ports/log.ts';
-import type {Leg, LegOptions, MediaPlane} from '../../ports/media-plane.ts';
+import type {Leg, LegOptions, MediaPlane, RelayCounts} from '../../ports/media-plane.ts';
 import {relayClient, type RelayClient, type TlsFiles} from '../../sidecar/contract/grpc.ts';
 import {Stream} from './stream.ts';
 
@@ -86,6 +86,11 @@ class Plane implements SidecarMediaPlane {
         else resolve(reply.counters);
       });
     });
+  }
+
+  async counts(): Promise<readonly RelayCounts[]> {
+    const counters = await this.status().catch(() => undefined);
+    return [{relay: this.#options.control, counters}];
   }
 
   close(): Promise<void> {

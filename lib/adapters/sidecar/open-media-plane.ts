@@ -31,6 +31,7 @@ export async function openMediaPlane(config: Config, {clock, log}: {clock: Clock
     onAvailability: (listener) => {
       plane.onAvailability(listener);
     },
+    counts: async () => plane.counts(),
     async close() {
       await plane.close();
       await own.stop();

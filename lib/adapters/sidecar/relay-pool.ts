@@ -41,6 +41,7 @@ export function createRelayPool(planes: readonly MediaPlane[]): MediaPlane {
         });
       }
     },
+    counts: async () => (await Promise.all(planes.map(async (plane) => plane.counts()))).flat(),
     async close() {
       await Promise.all(planes.map(async (plane) => plane.close()));
     },

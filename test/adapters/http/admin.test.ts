@@ -19,7 +19,12 @@ const load = {
 
 const up = {sip: 'up', media: 'up', store: 'up'} as const;
 
-type Status = Omit<AdminStatus, 'ledger'>;
+type Status = Omit<AdminStatus, 'ledger' | 'relays'>;
+
+const relays = [
+  {relay: 'unix:/run/"1".sock', counters: {connections: 4, queuedBytesMost: 9, unknownSession: 3}},
+  {relay: '192.0.2.7:7650', counters: undefined},
+];
 
 const running: Status = {node: 'pf-1', version: '1.2.3', pid: 7, startedAt: 0, state: 'running', parts: up, load};
 
@@ -32,6 +37,7 @@ async function adminWith(t: ExecutionContext, change: Partial<Status> = {}): Pro
     runtimeDirectory: folder,
     status: () => status,
     ledger: () => Promise.resolve(ledger),
+    relays: () => Promise.resolve(relays),
   });
   t.teardown(() => admin.close());
   return {...admin, folder};
@@ -64,9 +70,13 @@ test('admin: /ready is 503 before the start is over and while draining', async (
   t.is((await fetch(`${draining.url}/ready`)).status, 503);
 });
 
-test('admin: /status tells node, version, parts, load and the ledger', async (t) => {
+test('admin: /status tells node, version, parts, load, the ledger and what the relays count', async (t) => {
   const {url} = await adminWith(t);
-  t.deepEqual(await (await fetch(`${url}/status`)).json(), {...running, ledger});
+  t.deepEqual(await (await fetch(`${url}/status`)).json(), {
+    ...running,
+    ledger,
+    relays: [relays[0], {relay: '192.0.2.7:7650'}],
+  });
 });
 
 test('admin: /metrics says the same to Prometheus, and leaves out what is not known', async (t) => {
@@ -88,6 +98,12 @@ test('admin: /metrics says the same to Prometheus, and leaves out what is not kn
     'cpm_messages_pending 1',
     'cpm_messages_total{how="accepted"} 3',
     'cpm_messages_total{how="delivered"} 2',
+    'cpm_relay_up{relay="unix:/run/\\"1\\".sock"} 1',
+    'cpm_relay_up{relay="192.0.2.7:7650"} 0',
+    'cpm_relay_now{relay="unix:/run/\\"1\\".sock",what="connections"} 4',
+    'cpm_relay_now{relay="unix:/run/\\"1\\".sock",what="queuedBytesMost"} 9',
+    '# TYPE cpm_relay_total counter',
+    'cpm_relay_total{relay="unix:/run/\\"1\\".sock",what="unknownSession"} 3',
   ])
     t.true(lines.includes(line), line);
   const starting = await adminWith(t, {state: 'starting', parts: undefined, load: undefined});
@@ -148,6 +164,7 @@ test('admin: a taken port is CPM_ADMIN_ADDRESS', async (t) => {
     runtimeDirectory: mkdtempSync(path.join(tmpdir(), 'admin-')),
     status: () => t.fail(),
     ledger: () => Promise.resolve(undefined),
+    relays: () => Promise.resolve([]),
   });
   await t.throwsAsync(again, {code: 'CPM_ADMIN_ADDRESS'});
 });
