@@ -2,7 +2,7 @@
  * One TCP connection: frames in, handed to the session each one is for; frames out, coalesced, with the answers they wait for. It carries
  * any number of sessions.
  */
-import type {Socket} from 'node:net';
+import type {Duplex} from 'node:stream';
 import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
 import {createFrameParser, type FrameParser} from '../codecs/msrp/frame-parser.ts';
 import {
@@ -10,7 +10,6 @@ import {
   writeResponse,
   writeSend,
   writeSendHead,
-  writeEndLine,
   type ReportFrame,
   type ResponseFrame,
   type SendFrame,
@@ -19,31 +18,24 @@ import {
 import {leftmostUri, sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import type {Exchange} from './exchange.ts';
 import type {Refusal} from './limits.ts';
+import {Frame, type OpenFrame} from './open-frame.ts';
 import {Output} from './output.ts';
 import type {Session} from './session.ts';
 import {Transactions, type NoAnswer, type Transaction, type TransactionOwner} from './transactions.ts';
+import type {Wire} from './wire.ts';
 
 /** Takes the body of a frame that a session received. */
 export interface FrameReceiver {
-  piece(piece: Buffer): void;
+  /** Octets of it; `lasting`: they stay as they are, otherwise only until this returns. */
+  piece(piece: Buffer, lasting: boolean): void;
   end(flag: Flag): void;
 }
 
 /** Why a connection is no more. */
 export type ConnectionEnd = 'lost' | 'protocol-error' | 'idle';
 
-/** A frame that is being written while its body still comes. Another frame may interrupt it (RFC 4975 §7.1.1); it then has ended with `+`. */
-export interface OpenFrame {
-  readonly interrupted: boolean;
-  write(piece: Buffer): void;
-  end(flag: Flag): void;
-}
-
-/** Octets of a body kept back until the end-line goes with them: a peer's reader may stumble over one that comes alone. */
-const tailBytes = 32;
 /** Octets that may be queued on a connection when the memory of all is at its bound. */
 const tightQueueBytes = 16 * 1024;
-const nothing = Buffer.alloc(0);
 
 export class Connection {
   /** IP address of the other end, and the same where it was the one to connect. */
@@ -51,9 +43,9 @@ export class Connection {
   readonly accepted: string | undefined;
   readonly sessions = new Set<Session>();
   readonly #exchange: Exchange;
-  readonly #socket: Socket;
+  readonly #stream: Duplex;
   readonly #parser: FrameParser;
-  readonly #output = new Output();
+  readonly #output: Output;
   readonly #transactions: Transactions;
   #receiver: FrameReceiver | undefined;
   #frame: Frame | undefined;
@@ -76,12 +68,24 @@ export class Connection {
   #strikes = 0;
   /** Octets of the frame that is being read and that nobody wants. */
   #unwanted = 0;
+  readonly #onEnd = () => {
+    this.#end('lost');
+  };
+  readonly #onFrame = (frame: Frame) => {
+    if (frame.ended && this.#frame === frame) this.#frame = undefined;
+    this.#written();
+  };
+  readonly #onWritten = () => {
+    this.#noteWritten();
+  };
 
-  constructor(exchange: Exchange, socket: Socket, accepted: string | undefined) {
-    this.accepted = accepted;
-    this.address = socket.remoteAddress ?? '';
+  constructor(exchange: Exchange, wire: Wire, address: string, accepted: boolean) {
+    const {stream} = wire;
+    this.address = address;
+    this.accepted = accepted ? address : undefined;
     this.#exchange = exchange;
-    this.#socket = socket;
+    this.#stream = stream;
+    this.#output = new Output(exchange.blocks);
     this.#transactions = new Transactions(exchange.random);
     this.#readAt = this.#wroteAt = exchange.clock.now();
     this.#parser = createFrameParser(
@@ -91,8 +95,8 @@ export class Connection {
           this.#unwanted = 0;
           this.#receiver = this.#closed ? undefined : this.#start(head);
         },
-        onBody: (piece) => {
-          if (this.#receiver) this.#receiver.piece(piece);
+        onBody: (piece, lasting) => {
+          if (this.#receiver) this.#receiver.piece(piece, lasting);
           else this.unwanted(piece.length);
         },
         onEnd: (flag) => {
@@ -109,18 +113,13 @@ export class Connection {
       },
       {...exchange.options.limits, jumpBytes: 128 * 1024},
     );
-    socket.setNoDelay(true);
-    socket.on('data', (input: Buffer) => {
+    wire.onInput = (input) => {
       this.#readAt = exchange.clock.now();
       this.#parser.push(input);
-    });
-    socket.on('error', () => undefined);
-    socket.on('end', () => {
-      this.#end('lost');
-    });
-    socket.on('close', () => {
-      this.#end('lost');
-    });
+    };
+    stream.on('error', () => undefined);
+    stream.on('end', this.#onEnd);
+    stream.on('close', this.#onEnd);
   }
 
   get closed(): boolean {
@@ -157,10 +156,7 @@ export class Connection {
   open(transaction: Transaction, head: Omit<SendHead, 'transactionId'>, whole: boolean): OpenFrame {
     this.#beforeFrame();
     writeSendHead(this.#output, {...head, transactionId: transaction.id});
-    const frame = new Frame(this.#output, transaction, whole, () => {
-      if (this.#frame === frame) this.#frame = undefined;
-      this.#written();
-    });
+    const frame = new Frame(this.#output, transaction, whole, this.#onFrame);
     this.#frame = frame;
     this.#written();
     return frame;
@@ -206,22 +202,25 @@ export class Connection {
     if (this.#closed) return;
     const buffers = this.#output.take();
     if (buffers.length === 0) return;
-    const total = this.#output.enqueued;
-    this.#socket.cork();
-    for (const [index, buffer] of buffers.entries()) {
-      if (index < buffers.length - 1) this.#socket.write(buffer);
-      else {
-        this.#socket.write(buffer, () => {
-          this.#exchange.queued(this.#flushed - total);
-          this.#flushed = total;
-          this.#wroteAt = this.#exchange.clock.now();
-          if (this.#drained.size > 0 && !this.congested) this.#announceDrained();
-        });
-      }
-    }
-    this.#socket.uncork();
-    this.#exchange.queued(total - this.#counted);
-    this.#counted = total;
+    const before = this.#counted;
+    const stream = this.#stream;
+    this.#counted = this.#output.enqueued;
+    this.#exchange.queued(this.#counted - before);
+    if (buffers.length > 1) stream.cork();
+    for (const buffer of buffers) stream.write(buffer, this.#onWritten);
+    if (buffers.length > 1) stream.uncork();
+    if (stream.writableLength > 0) this.#output.kept();
+    else this.#output.written();
+    this.#noteWritten();
+  }
+
+  #noteWritten(): void {
+    const flushed = this.#counted - this.#stream.writableLength;
+    if (flushed === this.#flushed || this.#closed) return;
+    this.#exchange.queued(this.#flushed - flushed);
+    this.#flushed = flushed;
+    this.#wroteAt = this.#exchange.clock.now();
+    if (this.#drained.size > 0 && !this.congested) this.#announceDrained();
   }
 
   /** Calls once when no longer congested. */
@@ -248,7 +247,7 @@ export class Connection {
   /** Reads no more until every `who` that paused has resumed. */
   pause(who: object): void {
     if (this.#pausedBy.size === 0 && !this.#closed) {
-      this.#socket.pause();
+      this.#stream.pause();
       this.#exchange.counters.pausedConnections += 1;
     }
     if (!this.#closed) this.#pausedBy.add(who);
@@ -258,7 +257,7 @@ export class Connection {
     if (!this.#pausedBy.delete(who) || this.#pausedBy.size > 0 || this.#closed) return;
     this.#exchange.counters.pausedConnections -= 1;
     this.#transactions.postpone(this.#exchange.clock.now());
-    this.#socket.resume();
+    this.#stream.resume();
   }
 
   #start(head: FrameHead): FrameReceiver | undefined {
@@ -371,9 +370,9 @@ export class Connection {
   finish(): void {
     if (this.#closed) return;
     this.flush();
-    this.#socket.end();
+    this.#stream.end();
     this.#exchange.clock.after(2000, () => {
-      this.#socket.destroy();
+      this.#stream.destroy();
     });
   }
 
@@ -387,51 +386,12 @@ export class Connection {
     this.#closed = true;
     if (this.#pausedBy.size > 0) this.#exchange.counters.pausedConnections -= 1;
     this.#exchange.queued(this.#flushed - this.#counted);
-    this.#socket.destroy();
+    this.#stream.destroy();
     this.#exchange.forget(this);
     this.#receiver = undefined;
     this.#announceDrained();
     for (const transaction of this.#transactions.clear()) transaction.fail('lost' satisfies NoAnswer);
     for (const session of [...this.sessions]) session.onConnectionEnd(end);
     this.sessions.clear();
-  }
-}
-
-class Frame implements OpenFrame {
-  interrupted = false;
-  readonly #output: Output;
-  readonly #transaction: Transaction;
-  readonly #whole: boolean;
-  readonly #onEnd: () => void;
-  #tail: Buffer = nothing;
-  #ended = false;
-
-  constructor(output: Output, transaction: Transaction, whole: boolean, onEnd: () => void) {
-    this.#output = output;
-    this.#transaction = transaction;
-    this.#whole = whole;
-    this.#onEnd = onEnd;
-  }
-
-  write(piece: Buffer): void {
-    if (this.#ended) return;
-    if (this.#whole) {
-      this.#output.bytes(piece);
-      return;
-    }
-    const keep = Math.min(tailBytes, piece.length);
-    if (this.#tail.length > 0) this.#output.bytes(this.#tail);
-    if (piece.length > keep) this.#output.bytes(piece.subarray(0, piece.length - keep));
-    this.#tail = Buffer.from(piece.subarray(piece.length - keep));
-  }
-
-  end(flag: Flag, interrupted = false): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.interrupted = interrupted;
-    if (this.#tail.length > 0) this.#output.bytes(this.#tail);
-    writeEndLine(this.#output, this.#transaction.id, flag, true);
-    this.#transaction.end = this.#output.enqueued;
-    this.#onEnd();
   }
 }

@@ -1,5 +1,5 @@
 /** What all sessions of the process share: where they are found, sockets in and out, one tick for writing, one sweep for time, bounds, counters. */
-import {connect, createServer, isIPv6, type AddressInfo, type Server, type Socket} from 'node:net';
+import {createServer, isIPv6, type AddressInfo, type Server, type Socket} from 'node:net';
 import {CpmError} from '../errors.ts';
 import {formatMsrpUri, parseMsrpUri} from '../codecs/msrp/uri.ts';
 import type {Side} from '../cpm/side.ts';
@@ -10,11 +10,13 @@ import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
 import {Addresses, Refusals} from './limits.ts';
 import type {RelayOptions} from './options.ts';
+import {Blocks} from './output.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
 import {SpoolRoom} from './spool.ts';
 import {randomTexts} from './transactions.ts';
+import {acceptedWire, connectingWire, type Wire} from './wire.ts';
 
 export interface ExchangeParts {
   readonly options: RelayOptions;
@@ -29,6 +31,9 @@ export interface Advertised {
   readonly port: number;
 }
 
+/** Octets read at once from a socket at most. */
+const inputBytes = 256 * 1024;
+
 export class Exchange {
   readonly options: RelayOptions;
   readonly clock: Clock;
@@ -38,6 +43,9 @@ export class Exchange {
   readonly refusals: Refusals;
   readonly spool: SpoolRoom;
   readonly random = randomTexts();
+  readonly blocks = new Blocks();
+  /** What a plain socket has to give is read into this, whichever socket it is. */
+  readonly #input = Buffer.allocUnsafeSlow(inputBytes);
   /** By session-id (row E5). */
   readonly sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
@@ -65,7 +73,7 @@ export class Exchange {
 
   async #listen(side: Side): Promise<Advertised> {
     const {listen, advertise} = this.options[side];
-    const server = createServer({allowHalfOpen: false}, (socket) => {
+    const server = createServer({allowHalfOpen: false, noDelay: true, pauseOnConnect: true}, (socket) => {
       this.#accept(socket);
     });
     await new Promise<void>((resolve, reject) => {
@@ -86,16 +94,15 @@ export class Exchange {
     else if (!this.#addresses.take(address, connectionsPerAddress)) {
       this.refusals.add('connectionsPerAddress', {address});
     } else {
-      this.#add(socket, address);
+      this.#add(acceptedWire(socket, this.#input), address, true);
       return;
     }
     socket.on('error', () => undefined);
     socket.destroy();
   }
 
-  /** `accepted`: the address from which it came. */
-  #add(socket: Socket, accepted?: string): Connection {
-    const connection = new Connection(this, socket, accepted);
+  #add(wire: Wire, address: string, accepted: boolean): Connection {
+    const connection = new Connection(this, wire, address, accepted);
     this.#connections.add(connection);
     this.counters.connections = this.#connections.size;
     return connection;
@@ -105,13 +112,14 @@ export class Exchange {
   connect(uri: string, done: (connection: Connection | undefined) => void): void {
     const isFull = this.#connections.size >= this.options.limits.connections;
     if (isFull) this.refusals.add('tooManyConnections', {});
-    const socket = isFull ? undefined : this.#socketTo(uri);
-    if (socket === undefined) {
+    const wire = isFull ? undefined : this.#wireTo(uri);
+    if (wire === undefined) {
       queueMicrotask(() => {
         done(undefined);
       });
       return;
     }
+    const socket = wire.stream;
     const timer = this.clock.after(this.options.connectSeconds * 1000, () => socket.destroy());
     const failed = () => {
       timer.cancel();
@@ -122,14 +130,14 @@ export class Exchange {
     socket.once('connect', () => {
       timer.cancel();
       socket.off('close', failed);
-      done(this.#add(socket));
+      done(this.#add(wire, socket.remoteAddress ?? '', false));
     });
   }
 
-  #socketTo(uri: string): Socket | undefined {
+  #wireTo(uri: string): ReturnType<typeof connectingWire> | undefined {
     try {
       const {host, port, secure} = parseMsrpUri(uri);
-      return secure ? undefined : connect({host, port: port ?? 2855});
+      return secure ? undefined : connectingWire({host, port: port ?? 2855}, this.#input);
     } catch (error) {
       if (error instanceof CpmError) return undefined;
       throw error;

@@ -1,67 +1,114 @@
-/** What waits to be written on a connection: small pieces are copied together, large ones kept as they are, all of it goes out in one write. */
+/**
+ * What waits to be written on a connection: small pieces are copied together into blocks, large ones kept as they are, all of it goes out
+ * in one write. The blocks are used by all connections in turn: one that has nothing to write has none.
+ */
 import type {ByteSink} from '../codecs/msrp/frame-writer.ts';
 
-/** Octets from which on a piece is not copied. */
-const large = 4096;
-const room = 16 * 1024;
-const nothing = Buffer.alloc(0);
+/** Octets from which on a piece is not copied, and may not change any more. */
+export const largePiece = 4096;
+/** Octets from which on a call of the engine is faster than a loop. */
+const longText = 48;
+/** Octets of a block: what a connection writes in a turn mostly fits. */
+const blockBytes = 32 * 1024;
+/** Blocks kept for later. */
+const spareBlocks = 64;
+const nothing: Buffer = Buffer.alloc(0);
+
+/** The blocks of a process. */
+export class Blocks {
+  readonly #spare: Buffer[] = [];
+
+  take(least: number): Buffer {
+    if (least > blockBytes) return Buffer.allocUnsafeSlow(least);
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
+  }
+
+  /** Nobody looks at that block any more. */
+  give(block: Buffer): void {
+    if (this.#spare.length < spareBlocks && block.length === blockBytes) this.#spare.push(block);
+  }
+}
 
 export class Output implements ByteSink {
-  #buffers: Uint8Array[] = [];
-  #room: Buffer = nothing;
+  readonly #blocks: Blocks;
+  /** Cut off already, in order, and the blocks that these are views of. */
+  #buffers: Buffer[] = [];
+  #full: Buffer[] = [];
+  /** The block that is written into: `#from` to `#to` is not cut off yet. */
+  #room = nothing;
   #from = 0;
   #to = 0;
-  #enqueued = 0;
+  #cutOff = 0;
+
+  constructor(blocks: Blocks) {
+    this.#blocks = blocks;
+  }
 
   /** Octets ever put in. */
   get enqueued(): number {
-    return this.#enqueued;
+    return this.#cutOff + this.#to - this.#from;
   }
 
   latin1(text: string): void {
-    const length = text.length;
-    this.#need(length);
-    // Header values are ASCII; a character costs one octet.
-    this.#room.write(text, this.#to, length, 'latin1');
-    this.#to += length;
-    this.#enqueued += length;
+    const {length} = text;
+    if (this.#to + length > this.#room.length) this.#more(length);
+    const room = this.#room;
+    const to = this.#to;
+    if (length < longText) for (let at = 0; at < length; at += 1) room[to + at] = text.charCodeAt(at);
+    else room.write(text, to, length, 'latin1');
+    this.#to = to + length;
   }
 
   bytes(octets: Uint8Array): void {
-    const length = octets.length;
-    this.#enqueued += length;
-    if (length >= large) {
+    const {length} = octets;
+    if (length >= largePiece) {
       this.#cut();
-      this.#buffers.push(octets);
+      this.#buffers.push(Buffer.from(octets.buffer, octets.byteOffset, length));
+      this.#cutOff += length;
       return;
     }
-    this.#need(length);
-    this.#room.set(octets, this.#to);
-    this.#to += length;
+    if (this.#to + length > this.#room.length) this.#more(length);
+    const room = this.#room;
+    const to = this.#to;
+    if (length < longText) for (let at = 0; at < length; at += 1) room[to + at] = octets[at] ?? 0;
+    else room.set(octets, to);
+    this.#to = to + length;
   }
 
-  /** All that waits, in order; the buffers are not touched again. */
-  take(): readonly Uint8Array[] {
+  /** All that waits, in order. Until `written` or `kept` is called nothing may be put in. */
+  take(): readonly Buffer[] {
     this.#cut();
     const buffers = this.#buffers;
     this.#buffers = [];
-    // A nearly used up room is not kept for a connection that may be idle from now on.
-    this.#room = nothing;
-    this.#from = this.#to = 0;
     return buffers;
   }
 
-  #need(length: number): void {
-    if (this.#to + length <= this.#room.length) return;
+  /** What was taken has left: its blocks are free for the next one. */
+  written(): void {
+    this.#blocks.give(this.#room);
+    for (const block of this.#full) this.#blocks.give(block);
+    this.kept();
+  }
+
+  /** Somebody goes on looking at what was taken. */
+  kept(): void {
+    if (this.#full.length > 0) this.#full = [];
+    this.#room = nothing;
+    this.#from = this.#to = 0;
+  }
+
+  #more(length: number): void {
     this.#cut();
-    this.#room = Buffer.allocUnsafe(
-      Math.max(length, this.#buffers.length === 0 && this.#room === nothing ? 2048 : room),
-    );
+    if (this.#room !== nothing) this.#full.push(this.#room);
+    this.#room = this.#blocks.take(length);
     this.#from = this.#to = 0;
   }
 
   #cut(): void {
-    if (this.#to > this.#from) this.#buffers.push(this.#room.subarray(this.#from, this.#to));
+    const length = this.#to - this.#from;
+    if (length === 0) return;
+    this.#buffers.push(this.#room.subarray(this.#from, this.#to));
+    this.#cutOff += length;
     this.#from = this.#to;
   }
 }

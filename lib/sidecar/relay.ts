@@ -3,8 +3,9 @@
  * once waits in the spool of its message. A frame here has one answer there; the last one of a message settles it.
  */
 import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
-import type {Connection, OpenFrame} from './connection.ts';
+import type {Connection} from './connection.ts';
 import {notificationIn} from './notifications.ts';
+import type {OpenFrame} from './open-frame.ts';
 import type {Session} from './session.ts';
 import type {NoAnswer, TransactionOwner} from './transactions.ts';
 import type {Chunk, Transfer} from './transfer.ts';

@@ -93,17 +93,15 @@ export class Spool {
     this.#room = room;
   }
 
-  /** Keeps a piece that begins at an offset counted from 0; false when there is no room, or the disk failed. */
-  write(at: number, piece: Buffer): boolean {
-    if (this.#broken || this.#released) return false;
-    if (
-      this.#file === undefined &&
-      this.#end + piece.length <= this.#room.messageMemoryBytes &&
-      this.#toMemory(at, piece)
-    ) {
-      return true;
-    }
-    return this.#toDisk(at, piece);
+  /**
+   * Keeps a piece that begins at an offset counted from 0, and returns it as it is kept; undefined when there is no room, or the disk failed.
+   * A piece that is `lasting` is not copied, if it does not stand for much more memory than it has octets.
+   */
+  write(at: number, piece: Buffer, lasting: boolean): Buffer | undefined {
+    if (this.#broken || this.#released) return undefined;
+    const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : Buffer.from(piece);
+    const fits = this.#file === undefined && this.#end + piece.length <= this.#room.messageMemoryBytes;
+    return (fits && this.#toMemory(at, bytes)) || this.#toDisk(at, bytes) ? bytes : undefined;
   }
 
   /** Calls back when everything written so far is where it stays; `kept` says whether it got there. At once where it is in memory. */
@@ -147,13 +145,11 @@ export class Spool {
       });
   }
 
-  #toMemory(at: number, piece: Buffer): boolean {
-    if (!this.#room.takeMemory(piece.length + overhead)) return false;
-    this.#memory += piece.length + overhead;
-    // A small view would keep the whole input buffer it came in.
-    const bytes = piece.length * 2 < piece.buffer.byteLength ? Buffer.from(piece) : piece;
+  #toMemory(at: number, bytes: Buffer): boolean {
+    if (!this.#room.takeMemory(bytes.length + overhead)) return false;
+    this.#memory += bytes.length + overhead;
     if (at !== this.#end) this.#inOrder = false;
-    this.#end = Math.max(this.#end, at + piece.length);
+    this.#end = Math.max(this.#end, at + bytes.length);
     this.#pieces.push({at, bytes});
     return true;
   }

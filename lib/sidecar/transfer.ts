@@ -126,7 +126,7 @@ export class Chunk implements FrameReceiver {
     return this.flag !== undefined;
   }
 
-  piece(piece: Buffer): void {
+  piece(piece: Buffer, lasting: boolean): void {
     const {transfer} = this;
     const at = this.start + this.length;
     this.length += piece.length;
@@ -137,13 +137,15 @@ export class Chunk implements FrameReceiver {
     }
     const {session} = transfer;
     const isLarge = at + piece.length > session.maxMessageBytes;
-    if (isLarge || !transfer.spool.write(at, piece)) {
+    const kept = isLarge ? undefined : transfer.spool.write(at, piece, lasting);
+    if (kept === undefined) {
       this.#connection.refuse(isLarge ? 'tooLarge' : 'spoolFull', session);
       session.refuse(transfer, 413);
       this.answer(413);
+      this.#connection.unwanted(piece.length);
       return;
     }
-    transfer.relay?.piece(this, piece);
+    transfer.relay?.piece(this, kept);
   }
 
   end(flag: Flag): void {

@@ -14,8 +14,8 @@ import {flagOf, HeadReader, tooLong, unintelligible} from './head-reader.ts';
 export interface FrameHandlers {
   /** A frame's head is read. Its views are valid until this call returns. */
   onStart(head: FrameHead): void;
-  /** A piece of the body, valid until the next `push`, or for good where the caller never writes into what it pushed. Never empty. */
-  onBody(piece: Buffer): void;
+  /** A piece of the body: a view of the input, or, where it had to wait for the rest, `lasting`: the caller's for good. Never empty. */
+  onBody(piece: Buffer, lasting: boolean): void;
   onEnd(flag: Flag): void;
   /** `CPM_MSRP_FRAME`: this is not MSRP, or beyond the limits. Said once; the parser takes no more input. */
   onError(error: CpmError): void;
@@ -33,7 +33,7 @@ export interface FrameLimits {
 export const defaultFrameLimits: FrameLimits = {startLineBytes: 512, headerBytes: 8192, jumpBytes: 128 * 1024};
 
 export interface FrameParser {
-  /** Takes input. The parser may keep views of it until the frame's end: the caller does not overwrite it. */
+  /** Takes input. The parser keeps no view of it: the caller may overwrite it. */
   push(input: Buffer): void;
   /** Nothing came for a while: a Byte-Range that promised more octets than came is not waited for any longer. */
   idle(): void;
@@ -80,7 +80,7 @@ class Parser implements FrameParser {
   #borrowed = 0;
   #started = false;
 
-  /** Pieces of a body, its end-line included, that wait for their end to be seen. */
+  /** Octets of a body, its end-line included, that wait for their end to be seen. */
   readonly #gathered = new Gathered();
   #awaited = 0;
   #believes = true;
@@ -233,23 +233,21 @@ class Parser implements FrameParser {
 
   #gather(input: Buffer, at: number): number {
     const to = Math.min(input.length, at + this.#awaited - this.#gathered.length);
-    this.#examined += this.#gathered.add(input.subarray(at, to));
+    this.#examined += this.#gathered.add(input, at, to, this.#awaited);
     if (this.#gathered.length < this.#awaited) return to;
 
-    const pieces = this.#gathered.take();
+    const body = this.#gathered.take();
     const endLine = this.#delimiterLength + 1 + newline.length;
-    const last = pieces.at(-1) ?? nothing;
-    if (last.length < endLine) pieces.splice(-2, 2, Buffer.concat(pieces.slice(-2)));
-    const piece = pieces.at(-1) ?? nothing;
+    const end = body.length - endLine;
     this.#examined += endLine;
-    if (!this.#isEndLine(piece, piece.length - endLine)) {
-      this.#replay(pieces);
+    if (!this.#isEndLine(body, end)) {
+      this.#replay(body);
       return to;
     }
-    this.#head.bodyLength = this.#awaited - endLine;
-    for (const each of pieces) this.#body(each, 0, each === piece ? each.length - endLine : each.length);
+    this.#head.bodyLength = end;
+    this.#body(body, 0, end, true);
     this.#start();
-    this.#end(flagOf(piece[piece.length - 1 - newline.length] ?? 0) ?? '$');
+    this.#end(flagOf(body[body.length - 1 - newline.length] ?? 0) ?? '$');
     return to;
   }
 
@@ -258,9 +256,9 @@ class Parser implements FrameParser {
     this.#state = 'scan';
   }
 
-  #replay(pieces: readonly Buffer[]): void {
+  #replay(gathered: Buffer): void {
     this.#doubt();
-    for (const piece of pieces) this.#consume(piece);
+    this.#consume(gathered);
   }
 
   #scan(input: Buffer, from: number): number {
@@ -354,10 +352,10 @@ class Parser implements FrameParser {
     );
   }
 
-  #body(input: Buffer, from: number, to: number): void {
+  #body(input: Buffer, from: number, to: number, lasting = false): void {
     if (to <= from) return;
     this.#start();
-    this.#handlers.onBody(input.subarray(from, to));
+    this.#handlers.onBody(from === 0 && to === input.length ? input : input.subarray(from, to), lasting);
   }
 
   /** The body goes to `end`, where the end-line stands. */

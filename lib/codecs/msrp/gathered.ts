@@ -1,49 +1,37 @@
-/** Octets that wait until more of them are there: large pieces as views, small ones copied together, so that octets that come one by one cost no view each. */
+/** Octets that wait until all of them are there, copied behind one another. */
 
-/** Octets below which a piece is copied. */
-const smallPiece = 2048;
-const nothing = Buffer.alloc(0);
+/** Octets of room that are had at once; more only when a quarter of them came, so that a promise alone costs no memory. */
+const firstBytes = 16 * 1024;
+const nothing: Buffer = Buffer.alloc(0);
 
 export class Gathered {
-  #pieces: Buffer[] = [];
-  #length = 0;
-  /** `#used` octets of it are taken. */
   #room = nothing;
-  #used = 0;
+  #length = 0;
 
   get length(): number {
     return this.#length;
   }
 
-  /** Keeps a piece; says how many octets were copied. */
-  add(piece: Buffer): number {
-    this.#length += piece.length;
-    if (piece.length >= smallPiece) {
-      this.#cut();
-      this.#pieces.push(piece);
-      return 0;
+  /** Copies a part of the input; `awaited` octets will be there in the end. Says how many octets were copied. */
+  add(input: Buffer, from: number, to: number, awaited: number): number {
+    const length = this.#length + to - from;
+    let copied = to - from;
+    if (length > this.#room.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(awaited, Math.max(firstBytes, 4 * length)));
+      this.#room.copy(larger, 0, 0, this.#length);
+      copied += this.#length;
+      this.#room = larger;
     }
-    if (this.#used + piece.length > this.#room.length) {
-      this.#cut();
-      this.#room = Buffer.allocUnsafe(4 * smallPiece);
-    }
-    piece.copy(this.#room, this.#used);
-    this.#used += piece.length;
-    return piece.length;
+    input.copy(this.#room, this.#length, from, to);
+    this.#length = length;
+    return copied;
   }
 
-  /** All pieces in order; nothing is kept any more. */
-  take(): Buffer[] {
-    this.#cut();
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#length = 0;
-    return pieces;
-  }
-
-  #cut(): void {
-    if (this.#used > 0) this.#pieces.push(this.#room.subarray(0, this.#used));
+  /** All of it, the caller's for good; nothing is kept any more. */
+  take(): Buffer {
+    const all = this.#room.subarray(0, this.#length);
     this.#room = nothing;
-    this.#used = 0;
+    this.#length = 0;
+    return all;
   }
 }
