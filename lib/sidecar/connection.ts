@@ -66,6 +66,9 @@ export class Connection {
   #framesSwept = 0;
   #hasHead = false;
   #strikes = 0;
+  /** To-Path of the last request, and the session that it named. */
+  #lastPath: string | undefined;
+  #lastSession: Session | undefined;
   /** Octets of the frame that is being read and that nobody wants. */
   #unwanted = 0;
   readonly #onEnd = () => {
@@ -174,7 +177,7 @@ export class Connection {
   report(frame: Omit<ReportFrame, 'transactionId'>): void {
     if (this.#closed) return;
     this.#beforeFrame();
-    writeReport(this.#output, {...frame, transactionId: `r${this.#exchange.random()}`});
+    writeReport(this.#output, {...frame, transactionId: `r${this.#exchange.random.text()}`});
     this.#written();
     this.#checkUnread();
   }
@@ -265,8 +268,7 @@ export class Connection {
       this.#transactions.take(head.transactionId)?.answer(head.status);
       return undefined;
     }
-    const id = sessionIdOfPath(head.toPath);
-    const session = id === undefined ? undefined : this.#exchange.sessions.get(id);
+    const session = this.#sessionOf(head);
     if (head.kind === 'REPORT') {
       if (head.fault === undefined && session?.connection === this) session.onReport(head);
       return undefined;
@@ -287,7 +289,7 @@ export class Connection {
       this.#refuse(head, 481);
       return;
     }
-    if (!session.isPeer(head.fromPath)) {
+    if (!session.isPeer(head.text('from-path', session.heardFrom))) {
       this.refuse('wrongPeer', session);
       this.#refuse(head, 403);
       return;
@@ -301,6 +303,16 @@ export class Connection {
       session.bind(this);
     }
     return session.onSend(head);
+  }
+
+  /** Who a request is for: most likely the same as the last one. */
+  #sessionOf(head: FrameHead): Session | undefined {
+    const path = head.text('to-path', this.#lastPath);
+    if (path === this.#lastPath && this.#lastSession?.ended === false) return this.#lastSession;
+    const id = sessionIdOfPath(head.toPath);
+    this.#lastPath = path;
+    this.#lastSession = id === undefined ? undefined : this.#exchange.sessions.get(id);
+    return this.#lastSession;
   }
 
   /** Counts a refusal of what came on this connection. */

@@ -15,7 +15,7 @@ import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
 import {SpoolRoom} from './spool.ts';
-import {randomTexts} from './transactions.ts';
+import {RandomTexts} from './transactions.ts';
 import {acceptedWire, connectingWire, type Wire} from './wire.ts';
 
 export interface ExchangeParts {
@@ -42,7 +42,7 @@ export class Exchange {
   readonly counters = newCounters();
   readonly refusals: Refusals;
   readonly spool: SpoolRoom;
-  readonly random = randomTexts();
+  readonly random = new RandomTexts();
   readonly blocks = new Blocks();
   /** What a plain socket has to give is read into this, whichever socket it is. */
   readonly #input = Buffer.allocUnsafeSlow(inputBytes);

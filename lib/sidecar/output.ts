@@ -7,7 +7,7 @@ import type {ByteSink} from '../codecs/msrp/frame-writer.ts';
 /** Octets from which on a piece is not copied, and may not change any more. */
 export const largePiece = 4096;
 /** Octets from which on a call of the engine is faster than a loop. */
-const longText = 48;
+const longText = 64;
 /** Octets of a block: what a connection writes in a turn mostly fits. */
 const blockBytes = 32 * 1024;
 /** Blocks kept for later. */
@@ -57,6 +57,19 @@ export class Output implements ByteSink {
     if (length < longText) for (let at = 0; at < length; at += 1) room[to + at] = text.charCodeAt(at);
     else room.write(text, to, length, 'latin1');
     this.#to = to + length;
+  }
+
+  number(value: number): void {
+    let digits = 1;
+    for (let most = 10; value >= most; most *= 10) digits += 1;
+    if (this.#to + digits > this.#room.length) this.#more(digits);
+    const to = this.#to + digits;
+    for (let at = to - 1, rest = value; at >= this.#to; at -= 1) {
+      const tenth = Math.floor(rest / 10);
+      this.#room[at] = 0x30 + rest - 10 * tenth;
+      rest = tenth;
+    }
+    this.#to = to;
   }
 
   bytes(octets: Uint8Array): void {

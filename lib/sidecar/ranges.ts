@@ -14,6 +14,10 @@ export class Ranges {
       return;
     }
     if (from === to) return;
+    if (last === undefined || last.to < from) {
+      this.#parts.push({from, to});
+      return;
+    }
     const before = this.#parts.filter((part) => part.to < from);
     const after = this.#parts.filter((part) => part.from > to);
     const touched = this.#parts.slice(before.length, this.#parts.length - after.length);

@@ -15,8 +15,10 @@ interface Route {
 
 export class Reports {
   readonly #session: Session;
-  /** Messages that went out on this leg, by Message-ID. */
-  readonly #routes = new Map<string, Route>();
+  /** Message-IDs of what went out on this leg, a ring in which a later one takes the place of the oldest, and where their reports go. */
+  readonly #ids: string[] = [];
+  readonly #routes: (Route | undefined)[] = [];
+  #next = 0;
 
   constructor(session: Session) {
     this.#session = session;
@@ -24,26 +26,32 @@ export class Reports {
 
   /** A message of another leg goes out on this one. */
   expect(transfer: Transfer): void {
-    const {session, fromPath: toPath, successReport: success, messageId} = transfer;
+    const {session, fromPath, successReport, messageId} = transfer;
     const failure = transfer.failureReport !== 'no';
-    if (!success && !failure) return;
-    this.#routes.set(messageId, {session, toPath, success, failure});
-    if (this.#routes.size <= remembered) return;
-    for (const oldest of this.#routes.keys()) {
-      this.#routes.delete(oldest);
-      return;
-    }
+    if (!successReport && !failure) return;
+    const at = this.#next;
+    const last = this.#routes[(at + remembered - 1) % remembered];
+    const isLikeLast =
+      last?.session === session &&
+      last.toPath === fromPath &&
+      last.success === successReport &&
+      last.failure === failure;
+    this.#ids[at] = messageId;
+    this.#routes[at] = isLikeLast ? last : {session, toPath: fromPath, success: successReport, failure};
+    this.#next = (at + 1) % remembered;
   }
 
   /** That message did not get through here: what is still said of it is of no interest. */
   forget(transfer: Transfer): void {
-    this.#routes.delete(transfer.messageId);
+    this.#ids.forEach((id, at) => {
+      if (id === transfer.messageId) this.#routes[at] = undefined;
+    });
   }
 
   /** A REPORT came in on this leg. */
   pass(head: FrameHead): void {
     const messageId = head.messageId?.toString('latin1') ?? '';
-    const route = this.#routes.get(messageId);
+    const route = this.#routeOf(messageId);
     if (!(head.status === 200 ? route?.success : route?.failure)) return;
     const byteRange = head.byteRange ?? {start: 1, end: undefined, total: undefined};
     const {session, toPath} = route ?? {};
@@ -64,5 +72,14 @@ export class Reports {
       byteRange,
       status: 200,
     });
+  }
+
+  /** The latest message of that name counts. */
+  #routeOf(messageId: string): Route | undefined {
+    for (let back = 1; back <= this.#ids.length; back += 1) {
+      const at = (this.#next + remembered - back) % remembered;
+      if (this.#ids[at] === messageId) return this.#routes[at];
+    }
+    return undefined;
   }
 }

@@ -61,8 +61,9 @@ export class Session {
   #isBound = false;
   /** Counts the attempts to connect: an outdated one is of no use. */
   #attempt = 0;
-  /** From-Path of a request that was found to be the peer's: the next one is likely the same. */
-  #heardFrom: Buffer | undefined;
+  /** From-Path and Content-Type of the last message: those of the next one are likely the same. */
+  heardFrom: string | undefined;
+  usualType: string | undefined;
   lastActivity: number;
 
   constructor(exchange: Exchange, owner: Owner, options: SessionOptions) {
@@ -113,14 +114,14 @@ export class Session {
    * Whether a From-Path is the peer's: by the session-id at its end, as hosts may have been changed on the way (T58). Before the peer has
    * told his path, whoever knows ours is the peer.
    */
-  isPeer(fromPath: Buffer): boolean {
-    if (this.#heardFrom?.equals(fromPath)) return true;
+  isPeer(fromPath: string): boolean {
+    if (this.heardFrom === fromPath) return true;
     const expected = this.remote?.path.at(-1);
     if (expected === undefined || !this.exchange.options.limits.checkFromPath) return true;
-    const last = fromPath.toString('latin1').trimEnd().split(' ').at(-1) ?? '';
+    const last = fromPath.trimEnd().split(' ').at(-1) ?? '';
     const id = (uri: string) => sessionIdOfPath(Buffer.from(uri, 'latin1'));
     if (last !== expected && id(last) !== id(expected)) return false;
-    this.#heardFrom = Buffer.from(fromPath);
+    this.heardFrom = fromPath;
     return true;
   }
 
@@ -131,7 +132,7 @@ export class Session {
     this.remote = remote;
     this.remotePath = [...this.relays, ...remote.path].join(' ');
     if (before === this.remotePath) return;
-    this.#heardFrom = undefined;
+    this.heardFrom = undefined;
     if (before !== undefined) {
       this.#unbind();
       for (const feeder of this.feeders) feeder.restart();
@@ -221,29 +222,31 @@ export class Session {
     const {connection} = this;
     if (connection === undefined) return unheard;
     this.#announceBound();
-    if (!head.hasBody || (head.contentType === undefined && (head.bodyLength ?? 1) === 0)) {
+    const hasType = head.has('content-type');
+    if (!head.hasBody || (!hasType && (head.bodyLength ?? 1) === 0)) {
       // An empty SEND binds and keeps alive; it is no message.
       return answering(connection, head, 200);
     }
-    const known = this.#assembling.get(head.messageId?.toString('latin1') ?? '');
+    const messageId = head.text('message-id');
+    const known = this.#assembling.get(messageId);
     if (known?.settled !== undefined) {
       return answering(connection, head, known.settled, (flag) => {
         if (flag !== '+') this.#assembling.delete(known.messageId);
       });
     }
     if (known === undefined && (this.#refuses || this.#end !== undefined)) return answering(connection, head, 481);
-    if (head.contentType === undefined) return answering(connection, head, 400);
+    if (!hasType) return answering(connection, head, 400);
     if (known !== undefined && head.byteRange === undefined) return answering(connection, head, 400);
-    return this.#receive(connection, head, known);
+    return this.#receive(connection, head, known, messageId);
   }
 
-  #receive(connection: Connection, head: FrameHead, known: Transfer | undefined): FrameReceiver {
+  #receive(connection: Connection, head: FrameHead, known: Transfer | undefined, messageId: string): FrameReceiver {
     const full = known === undefined ? this.#full : undefined;
     if (full !== undefined) {
       connection.refuse(full, this);
       return answering(connection, head, 413);
     }
-    const transfer = known ?? new Transfer(this, head);
+    const transfer = known ?? new Transfer(this, head, messageId);
     const chunk = new Chunk(transfer, connection, head);
     if (known === undefined) {
       this.#assembling.set(transfer.messageId, transfer);
@@ -411,7 +414,9 @@ export class Session {
     const {unfinishedMessageSeconds, idleSessionSeconds} = this.exchange.options.limits;
     // Whose sender is not read cannot go on.
     const unread = this.connection?.paused === true;
+    for (const transfer of this.#unsettled) if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
     for (const transfer of unread ? [] : this.#assembling.values()) {
+      if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
       if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
       this.#refuse('unfinishedMessage');
       this.#assembling.delete(transfer.messageId);

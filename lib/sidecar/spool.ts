@@ -8,11 +8,16 @@ import path from 'node:path';
 import {randomIds} from '../ports/ids.ts';
 import type {Counters} from './counters.ts';
 import type {RelayOptions} from './options.ts';
+import {largePiece} from './output.ts';
+import {Slabs, type Slab} from './slabs.ts';
+import {SpoolFile} from './spool-file.ts';
 
 /** What a piece costs beside its octets. */
 const overhead = 96;
+const nothing: Buffer = Buffer.alloc(0);
 
 export class SpoolRoom {
+  readonly slabs = new Slabs();
   readonly #options: RelayOptions['spool'];
   readonly #counters: Counters;
   #directory: Promise<string> | undefined;
@@ -74,18 +79,25 @@ export class SpoolRoom {
   }
 }
 
+/** Octets that came together, in a slab that others use too, or in a buffer of their own. */
+interface Piece {
+  /** Where in the message, counted from 0. */
+  readonly at: number;
+  readonly length: number;
+  bytes: Buffer;
+  from: number;
+  slab: Slab | undefined;
+}
+
 /** The octets of one message. */
 export class Spool {
   readonly #room: SpoolRoom;
   /** In the order in which they came: a later one is right where two overlap (RFC 4975 §7.3.1). */
-  #pieces: {readonly at: number; readonly bytes: Buffer}[] = [];
+  #pieces: Piece[] = [];
   #inOrder = true;
   #memory = 0;
   #disk = 0;
-  #file: Promise<FileHandle> | undefined;
-  #writes: Promise<void> = Promise.resolve();
-  #pending = 0;
-  #broken = false;
+  #file: SpoolFile | undefined;
   #released = false;
   #end = 0;
 
@@ -94,123 +106,128 @@ export class Spool {
   }
 
   /**
-   * Keeps a piece that begins at an offset counted from 0, and returns it as it is kept; undefined when there is no room, or the disk failed.
-   * A piece that is `lasting` is not copied, if it does not stand for much more memory than it has octets.
+   * Keeps a piece that begins at an offset counted from 0; undefined when there is no room, or the disk failed. Returned are the octets to
+   * be passed on: large ones as they are kept. What is `lasting` is not copied, if it does not stand for much more memory than it has octets.
    */
   write(at: number, piece: Buffer, lasting: boolean): Buffer | undefined {
-    if (this.#broken || this.#released) return undefined;
-    const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : Buffer.from(piece);
+    if (this.#file?.broken === true || this.#released) return undefined;
     const fits = this.#file === undefined && this.#end + piece.length <= this.#room.messageMemoryBytes;
-    return (fits && this.#toMemory(at, bytes)) || this.#toDisk(at, bytes) ? bytes : undefined;
+    const needsRoom = piece.length + overhead;
+    if (fits && piece.length < largePiece && this.#room.takeMemory(needsRoom)) {
+      const slab = this.#room.slabs.keep(piece);
+      this.#add({at, length: piece.length, bytes: slab.bytes, from: slab.used - piece.length, slab}, needsRoom);
+      return piece;
+    }
+    const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : Buffer.from(piece);
+    if (fits && this.#room.takeMemory(needsRoom)) {
+      this.#add({at, length: piece.length, bytes, from: 0, slab: undefined}, needsRoom);
+      return bytes;
+    }
+    return this.#toDisk(at, bytes) ? bytes : undefined;
   }
 
   /** Calls back when everything written so far is where it stays; `kept` says whether it got there. At once where it is in memory. */
   flushed(done: (kept: boolean) => void): void {
-    if (this.#pending === 0) {
-      done(!this.#broken);
+    const file = this.#file;
+    if (file?.busy !== true) {
+      done(file?.broken !== true);
       return;
     }
-    void this.#writes.then(() => {
-      done(!this.#broken);
+    void file.written.then(() => {
+      done(!file.broken);
     });
   }
 
-  /** Octets from an offset; a promise where they are on disk. */
+  /** Octets from an offset; a promise where they are on disk. They are the caller's for good. */
   read(from: number, length: number): Buffer | Promise<Buffer> {
-    if (this.#file !== undefined) return this.#readFile(from, length);
+    if (this.#file !== undefined) return this.#file.read(from, length);
     if (!this.#inOrder) this.#order();
-    const found: Buffer[] = [];
-    for (const {at, bytes} of this.#pieces) {
-      if (at >= from + length) break;
-      if (at + bytes.length <= from) continue;
-      found.push(bytes.subarray(Math.max(0, from - at), Math.min(bytes.length, from + length - at)));
+    const found = this.#pieces.filter((piece) => piece.at < from + length && piece.at + piece.length > from);
+    const views = found.map((piece) => {
+      const begin = Math.max(0, from - piece.at);
+      const end = Math.min(piece.length, from + length - piece.at);
+      return piece.bytes.subarray(piece.from + begin, piece.from + end);
+    });
+    const [only] = views;
+    return views.length === 1 && only !== undefined && found[0]?.slab === undefined ? only : Buffer.concat(views);
+  }
+
+  /** The first octets, to be looked at in this turn; none where they are on disk. */
+  peek(length: number): Buffer {
+    const [first] = this.#pieces;
+    const most = Math.min(length, this.#end);
+    if (first === undefined || this.#file !== undefined) return nothing;
+    if (this.#inOrder && first.length >= most) return first.bytes.subarray(first.from, first.from + most);
+    const bytes = this.read(0, most);
+    return bytes instanceof Promise ? nothing : bytes;
+  }
+
+  /** This message stays for longer than most: it leaves the memory that it shares with others. */
+  moveOut(): void {
+    for (const piece of this.#pieces) {
+      if (piece.slab === undefined) continue;
+      const bytes = Buffer.from(piece.bytes.subarray(piece.from, piece.from + piece.length));
+      this.#room.slabs.release(piece.slab);
+      piece.bytes = bytes;
+      piece.from = 0;
+      piece.slab = undefined;
     }
-    return found.length === 1 && found[0] !== undefined ? found[0] : Buffer.concat(found);
   }
 
   release(): void {
     if (this.#released) return;
     this.#released = true;
+    this.#forgetPieces();
     this.#room.giveMemory(this.#memory);
     this.#memory = 0;
-    this.#pieces = [];
-    if (this.#file === undefined) return;
-    const file = this.#file;
-    void this.#writes
-      .then(() => file)
-      .then((handle) => handle.close())
-      .catch(() => undefined)
-      .finally(() => {
-        this.#room.giveDisk(this.#disk);
-      });
+    void this.#file?.close().then(() => {
+      this.#room.giveDisk(this.#disk);
+    });
   }
 
-  #toMemory(at: number, bytes: Buffer): boolean {
-    if (!this.#room.takeMemory(bytes.length + overhead)) return false;
-    this.#memory += bytes.length + overhead;
-    if (at !== this.#end) this.#inOrder = false;
+  #add(piece: Piece, memory: number): void {
+    this.#memory += memory;
+    if (piece.at !== this.#end) this.#inOrder = false;
+    this.#end = Math.max(this.#end, piece.at + piece.length);
+    this.#pieces.push(piece);
+  }
+
+  #forgetPieces(): void {
+    for (const {slab} of this.#pieces) if (slab !== undefined) this.#room.slabs.release(slab);
+    this.#pieces = [];
+  }
+
+  #toDisk(at: number, bytes: Buffer): boolean {
+    const before = this.#pieces.reduce((sum, each) => sum + each.length, 0);
+    if (!this.#room.takeDisk(before + bytes.length)) return false;
+    this.#disk += before + bytes.length;
+    this.#file ??= new SpoolFile(this.#room.openFile());
+    this.moveOut();
+    for (const piece of this.#pieces) this.#append(piece.at, piece.bytes, piece.length + overhead);
+    this.#forgetPieces();
+    this.#room.giveMemory(-bytes.length);
+    this.#memory += bytes.length;
+    this.#append(at, bytes, bytes.length);
     this.#end = Math.max(this.#end, at + bytes.length);
-    this.#pieces.push({at, bytes});
-    return true;
-  }
-
-  #toDisk(at: number, piece: Buffer): boolean {
-    const before = this.#file === undefined ? this.#pieces : [];
-    const bytes = before.reduce((sum, each) => sum + each.bytes.length, piece.length);
-    if (!this.#room.takeDisk(bytes)) return false;
-    this.#disk += bytes;
-    this.#file ??= this.#room.openFile();
-    this.#pieces = [];
-    for (const each of before) this.#append(each.at, each.bytes, each.bytes.length + overhead);
-    this.#room.giveMemory(-piece.length);
-    this.#memory += piece.length;
-    this.#append(at, piece, piece.length);
-    this.#end = Math.max(this.#end, at + piece.length);
     return true;
   }
 
   #append(at: number, bytes: Buffer, memory: number): void {
-    const file = this.#file;
-    this.#pending += 1;
-    this.#writes = this.#writes
-      .then(async () => {
-        const handle = await file;
-        for (let done = 0; handle && done < bytes.length;) {
-          done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
-        }
-      })
-      .catch(() => {
-        this.#broken = true;
-      })
-      .then(() => {
-        this.#pending -= 1;
-        if (this.#released) return;
-        this.#memory -= memory;
-        this.#room.giveMemory(memory);
-      });
-  }
-
-  async #readFile(from: number, length: number): Promise<Buffer> {
-    await this.#writes;
-    const handle = await this.#file;
-    const bytes = Buffer.allocUnsafe(length);
-    let done = 0;
-    while (handle && done < length) {
-      const {bytesRead} = await handle.read(bytes, done, length - done, from + done);
-      if (bytesRead === 0) break;
-      done += bytesRead;
-    }
-    if (this.#broken || done < length) throw new Error('the spool file cannot be read');
-    return bytes;
+    this.#file?.write(at, bytes, () => {
+      if (this.#released) return;
+      this.#memory -= memory;
+      this.#room.giveMemory(memory);
+    });
   }
 
   #order(): void {
     const whole = Buffer.alloc(this.#end);
-    for (const {at, bytes} of this.#pieces) bytes.copy(whole, at);
+    for (const {at, bytes, from, length} of this.#pieces) bytes.copy(whole, at, from, from + length);
     const more = whole.length + overhead - this.#memory;
     this.#room.giveMemory(-more);
     this.#memory += more;
-    this.#pieces = [{at: 0, bytes: whole}];
+    this.#forgetPieces();
+    this.#pieces = [{at: 0, length: whole.length, bytes: whole, from: 0, slab: undefined}];
     this.#inOrder = true;
   }
 }

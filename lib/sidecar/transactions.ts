@@ -12,45 +12,82 @@ export interface TransactionOwner<Context> {
   onNoAnswer(context: Context, why: NoAnswer): void;
 }
 
+/** What is known of a request of ours, whoever made it. */
 export interface Transaction {
   readonly id: string;
   /** Total of octets enqueued on the connection when its last octet was; infinite while it is being written. */
   end: number;
-  /** Milliseconds of the clock; undefined until its last octet was written (RFC 4975 §7.1.1). */
-  deadline: number | undefined;
+  /** Milliseconds of the clock; infinite until its last octet was written (RFC 4975 §7.1.1). */
+  deadline: number;
   readonly milliseconds: number;
   /** Hands the outcome to its owner. */
   answer(status: number): void;
   fail(why: NoAnswer): void;
 }
 
-const alphabet = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-');
-const slotDigits = 4;
-const randomDigits = 11;
+class Request<Context> implements Transaction {
+  readonly id: string;
+  end = Infinity;
+  deadline = Infinity;
+  readonly milliseconds: number;
+  readonly #owner: TransactionOwner<Context>;
+  readonly #context: Context;
 
-/** Makes texts of 66 random bits, drawing many at once from the machine's random source. */
-export function randomTexts(): () => string {
-  const pool = Buffer.alloc(randomDigits * 256);
-  let used = pool.length;
-  return () => {
-    if (used === pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    let text = '';
-    for (const end = used + randomDigits; used < end; used += 1) text += alphabet[(pool[used] ?? 0) & 63] ?? '';
-    return text;
-  };
+  constructor(id: string, milliseconds: number, owner: TransactionOwner<Context>, context: Context) {
+    this.id = id;
+    this.milliseconds = milliseconds;
+    this.#owner = owner;
+    this.#context = context;
+  }
+
+  answer(status: number): void {
+    this.#owner.onAnswer(this.#context, status);
+  }
+
+  fail(why: NoAnswer): void {
+    this.#owner.onNoAnswer(this.#context, why);
+  }
 }
 
-function slotText(slot: number): string {
-  let text = '';
-  for (let shift = 0; shift < slotDigits; shift += 1) text += alphabet[(slot >> (5 * shift)) & 31] ?? '';
-  return text;
+const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-');
+const slotDigits = 4;
+const randomDigits = 11;
+const idLength = slotDigits + randomDigits;
+
+/** Makes texts that nobody can foresee, drawing many at once from the machine's random source. */
+export class RandomTexts {
+  readonly #pool = Buffer.alloc(idLength * 256);
+  #used = this.#pool.length;
+
+  /** A slot, written with five bits a letter, and 66 random bits. */
+  ofSlot(slot: number): string {
+    const from = this.#next();
+    const pool = this.#pool;
+    for (let at = 0; at < slotDigits; at += 1) pool[from + at] = alphabet[(slot >> (5 * at)) & 31] ?? 0;
+    return pool.toString('latin1', from, from + idLength);
+  }
+
+  /** 66 random bits. */
+  text(): string {
+    const from = this.#next();
+    return this.#pool.toString('latin1', from + slotDigits, from + idLength);
+  }
+
+  #next(): number {
+    const pool = this.#pool;
+    if (this.#used === pool.length) {
+      randomFillSync(pool);
+      for (let at = 0; at < pool.length; at += 1) pool[at] = alphabet[(pool[at] ?? 0) & 63] ?? 0;
+      this.#used = 0;
+    }
+    const from = this.#used;
+    this.#used += idLength;
+    return from;
+  }
 }
 
 function slotOf(id: Uint8Array): number {
-  if (id.length !== slotDigits + randomDigits) return -1;
+  if (id.length !== idLength) return -1;
   let slot = 0;
   for (let at = 0; at < slotDigits; at += 1) {
     const digit = (id[at] ?? 0) - 0x41;
@@ -61,14 +98,20 @@ function slotOf(id: Uint8Array): number {
   return slot;
 }
 
+function isText(octets: Uint8Array, text: string): boolean {
+  if (octets.length !== text.length) return false;
+  for (let at = 0; at < octets.length; at += 1) if (octets[at] !== text.charCodeAt(at)) return false;
+  return true;
+}
+
 export class Transactions {
   /** Slots in use hold a transaction; free ones are listed apart, so that the array stays dense. */
   readonly #slots: (Transaction | undefined)[] = [];
   readonly #free: number[] = [];
-  readonly #random: () => string;
+  readonly #random: RandomTexts;
   #size = 0;
 
-  constructor(random: () => string) {
+  constructor(random: RandomTexts) {
     this.#random = random;
   }
 
@@ -78,18 +121,7 @@ export class Transactions {
 
   begin<Context>(owner: TransactionOwner<Context>, context: Context, milliseconds: number): Transaction {
     const slot = this.#free.pop() ?? this.#slots.length;
-    const transaction: Transaction = {
-      id: slotText(slot) + this.#random(),
-      end: Number.POSITIVE_INFINITY,
-      deadline: undefined,
-      milliseconds,
-      answer(status) {
-        owner.onAnswer(context, status);
-      },
-      fail(why) {
-        owner.onNoAnswer(context, why);
-      },
-    };
+    const transaction = new Request(this.#random.ofSlot(slot), milliseconds, owner, context);
     this.#slots[slot] = transaction;
     this.#size += 1;
     return transaction;
@@ -99,7 +131,7 @@ export class Transactions {
   take(id: Buffer): Transaction | undefined {
     const slot = slotOf(id);
     const transaction = this.#slots[slot];
-    if (transaction?.id !== id.toString('latin1')) return undefined;
+    if (transaction === undefined || !isText(id, transaction.id)) return undefined;
     this.#remove(slot);
     return transaction;
   }
@@ -112,11 +144,10 @@ export class Transactions {
     const over: Transaction[] = [];
     for (const [slot, transaction] of this.#slots.entries()) {
       if (transaction === undefined) continue;
-      if (transaction.deadline === undefined && transaction.end <= written) {
-        transaction.deadline = now + transaction.milliseconds;
-      }
-      const waits = transaction.deadline === undefined && transaction.end !== Number.POSITIVE_INFINITY;
-      if ((transaction.deadline ?? Infinity) > now && !(waits && stuck >= transaction.milliseconds)) continue;
+      const begins = transaction.deadline === Infinity;
+      if (begins && transaction.end <= written) transaction.deadline = now + transaction.milliseconds;
+      const waits = transaction.deadline === Infinity && transaction.end !== Infinity;
+      if (transaction.deadline > now && !(waits && stuck >= transaction.milliseconds)) continue;
       this.#remove(slot);
       over.push(transaction);
     }
@@ -126,7 +157,7 @@ export class Transactions {
   /** The peer is not being read: what it answered in time cannot be seen. */
   postpone(now: number): void {
     for (const transaction of this.#slots) {
-      if (transaction?.deadline !== undefined) transaction.deadline = now + transaction.milliseconds;
+      if (transaction && transaction.deadline !== Infinity) transaction.deadline = now + transaction.milliseconds;
     }
   }
 

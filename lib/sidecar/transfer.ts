@@ -5,7 +5,7 @@
  */
 import type {ByteRange} from '../codecs/msrp/byte-range.ts';
 import type {FailureReport, Flag, FrameHead} from '../codecs/msrp/frame.ts';
-import {leftmostUri} from '../codecs/msrp/uri.ts';
+import {leftmost} from '../codecs/msrp/uri.ts';
 import type {Connection, FrameReceiver} from './connection.ts';
 import {Ranges} from './ranges.ts';
 import type {Relay} from './relay.ts';
@@ -43,13 +43,14 @@ export class Transfer {
   /** Milliseconds of the clock. */
   touchedAt: number;
 
-  constructor(session: Session, head: FrameHead) {
+  constructor(session: Session, head: FrameHead, messageId: string) {
     this.session = session;
-    this.messageId = head.messageId?.toString('latin1') ?? '';
-    this.contentType = head.contentType?.toString('latin1') ?? '';
+    this.messageId = messageId;
+    this.contentType = head.text('content-type', session.usualType);
+    session.usualType = this.contentType;
     this.failureReport = head.failureReport;
     this.successReport = head.successReport;
-    this.fromPath = head.fromPath.toString('latin1');
+    this.fromPath = head.text('from-path', session.heardFrom);
     this.statedTotal = head.byteRange?.total;
     this.spool = new Spool(session.exchange.spool);
     this.touchedAt = session.exchange.clock.now();
@@ -91,7 +92,8 @@ export class Transfer {
   settle(status: number): void {
     if (this.settled !== undefined) return;
     this.settled = status;
-    for (const chunk of this.#unanswered.splice(0)) chunk.answer(status);
+    for (const chunk of this.#unanswered) chunk.answer(status);
+    this.#unanswered.length = 0;
     this.spool.release();
   }
 }
@@ -117,9 +119,9 @@ export class Chunk implements FrameReceiver {
     this.range = head.byteRange;
     this.start = (head.byteRange?.start ?? 1) - 1;
     this.#connection = connection;
-    this.#id = head.transactionId.toString('latin1');
-    this.#toPath = leftmostUri(head.fromPath).toString('latin1');
-    this.#fromPath = head.toPath.toString('latin1');
+    this.#id = head.text('transaction-id');
+    this.#toPath = leftmost(head.text('from-path', transfer.fromPath));
+    this.#fromPath = head.text('to-path', transfer.session.uri);
   }
 
   get ended(): boolean {

@@ -8,36 +8,47 @@ export interface ByteRange {
 }
 
 const star = 0x2a;
+const hyphen = 0x2d;
+const stroke = 0x2f;
 
 // byte-range = range-start "-" range-end "/" total; range-end, total = 1*DIGIT / "*"
-/** Reads a Byte-Range value; undefined where it is none, or counts beyond 2^53. */
-export function parseByteRange(bytes: Uint8Array): ByteRange | undefined {
-  let at = 0;
-  const digits = (): number | undefined => {
-    let value = 0;
-    const from = at;
-    for (; at < bytes.length; at += 1) {
-      const digit = (bytes[at] ?? 0) - 0x30;
-      if (digit < 0 || digit > 9) break;
-      value = value * 10 + digit;
-    }
-    return at === from || at - from > 15 ? undefined : value;
-  };
-  const digitsOrStar = (): number | '*' | undefined => {
-    if (bytes[at] !== star) return digits();
-    at += 1;
-    return '*';
-  };
+/** Reads a Byte-Range value, which is all of the octets or a part of them; undefined where it is none, or counts beyond 10^15. */
+export function parseByteRange(bytes: Uint8Array, from = 0, to = bytes.length): ByteRange | undefined {
+  const dash = endOfNumber(bytes, from, to);
+  const slash = bytes[dash + 1] === star ? dash + 2 : endOfNumber(bytes, dash + 1, to);
+  const end = bytes[slash + 1] === star ? slash + 2 : endOfNumber(bytes, slash + 1, to);
+  if (end !== to || bytes[dash] !== hyphen || bytes[slash] !== stroke) return undefined;
 
-  const start = digits();
-  if (start === undefined || start < 1 || bytes[at++] !== 0x2d) return undefined;
-  const end = digitsOrStar();
-  if (end === undefined || bytes[at++] !== 0x2f) return undefined;
-  const total = digitsOrStar();
-  if (total === undefined || at !== bytes.length) return undefined;
+  const range = {
+    start: numberIn(bytes, from, dash) ?? 0,
+    end: numberIn(bytes, dash + 1, slash),
+    total: numberIn(bytes, slash + 1, to),
+  };
+  const isNumber = (value: number | undefined, at: number) => value !== undefined || bytes[at] === star;
+  if (range.start < 1 || !isNumber(range.end, dash + 1) || !isNumber(range.total, slash + 1)) return undefined;
   // An empty message is 1-0/0.
-  if (end !== '*' && end < start - 1) return undefined;
-  return {start, end: end === '*' ? undefined : end, total: total === '*' ? undefined : total};
+  return range.end !== undefined && range.end < range.start - 1 ? undefined : range;
+}
+
+function endOfNumber(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to && isDigit(bytes[at] ?? 0)) at += 1;
+  return at;
+}
+
+/** Undefined where there are no digits, or more than fifteen. */
+function numberIn(bytes: Uint8Array, from: number, to: number): number | undefined {
+  if (from === to || to - from > 15) return undefined;
+  let value = 0;
+  for (let at = from; at < to; at += 1) {
+    if (!isDigit(bytes[at] ?? 0)) return undefined;
+    value = value * 10 + (bytes[at] ?? 0) - 0x30;
+  }
+  return value;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
 /** Writes a Byte-Range value. */

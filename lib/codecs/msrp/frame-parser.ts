@@ -140,12 +140,15 @@ class Parser implements FrameParser {
   #readHead(input: Buffer, begin: number): number {
     let at = begin;
     for (;;) {
-      const end = input.indexOf(lf, at);
-      const to = end < 0 ? input.length : end + 1;
+      let end = at;
+      // Lines are short: a call of the engine for each costs more.
+      while (end < input.length && input[end] !== lf) end += 1;
+      const cut = end === input.length;
+      const to = cut ? end : end + 1;
       this.#examined += to - at;
       this.#headLength += to - at;
       this.#checkHead();
-      if (end < 0) {
+      if (cut) {
         this.#keep(input, this.#keptLength === 0 ? begin : at, to);
         return to;
       }

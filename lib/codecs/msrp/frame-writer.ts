@@ -1,5 +1,5 @@
 /** MSRP onto the wire (RFC 4975 §7, §9). Frames are written behind one another into a sink, so that many go out in one write. */
-import {formatByteRange, type ByteRange} from './byte-range.ts';
+import type {ByteRange} from './byte-range.ts';
 import {statusTexts, type FailureReport, type Flag} from './frame.ts';
 
 /** What is written already as it goes on the wire: octets, or text of ASCII characters only. */
@@ -8,6 +8,8 @@ export type Octets = string | Uint8Array;
 export interface ByteSink {
   /** Characters up to U+00FF, an octet each. */
   latin1(text: string): void;
+  /** A whole number from 0, in digits. */
+  number(value: number): void;
   /** Octets; the sink copies them, or keeps the view: the caller does not change them afterwards. */
   bytes(octets: Uint8Array): void;
 }
@@ -64,7 +66,10 @@ export function writeSendHead(sink: ByteSink, head: SendHead): void {
 
 /** The end-line; `afterBody`: with the CRLF that separates it from a body. Goes into the same write as the body's last octets. */
 export function writeEndLine(sink: ByteSink, transactionId: string, flag: Flag, afterBody: boolean): void {
-  sink.latin1(`${afterBody ? '\r\n' : ''}-------${transactionId}${flag}\r\n`);
+  sink.latin1(afterBody ? '\r\n-------' : '-------');
+  sink.latin1(transactionId);
+  sink.latin1(flag);
+  sink.latin1('\r\n');
 }
 
 /**
@@ -85,8 +90,7 @@ export function writeSend(sink: ByteSink, frame: SendFrame): void {
 export function writeResponse(sink: ByteSink, frame: ResponseFrame): void {
   sink.latin1('MSRP ');
   put(sink, frame.transactionId);
-  const text = statusTexts[frame.status];
-  sink.latin1(` ${frame.status}${text === undefined ? '' : ` ${text}`}\r\nTo-Path: `);
+  sink.latin1(frame.status === 200 ? ' 200 OK\r\nTo-Path: ' : ` ${statusLine(frame.status)}\r\nTo-Path: `);
   put(sink, frame.toPath);
   sink.latin1('\r\nFrom-Path: ');
   put(sink, frame.fromPath);
@@ -98,8 +102,7 @@ export function writeResponse(sink: ByteSink, frame: ResponseFrame): void {
 /** A REPORT (RFC 4975 §7.1.2). It is never answered. */
 export function writeReport(sink: ByteSink, frame: ReportFrame): void {
   writeRequest(sink, 'REPORT', frame);
-  const text = statusTexts[frame.status];
-  sink.latin1(`Status: 000 ${frame.status}${text === undefined ? '' : ` ${text}`}\r\n`);
+  sink.latin1(`Status: 000 ${statusLine(frame.status)}\r\n`);
   writeEndLine(sink, frame.transactionId, '$', false);
 }
 
@@ -117,19 +120,39 @@ export function bytesOf(write: (sink: ByteSink) => void): Buffer {
   const pieces: Uint8Array[] = [];
   write({
     latin1: (text) => pieces.push(Buffer.from(text, 'latin1')),
+    number: (value) => pieces.push(Buffer.from(String(value))),
     bytes: (octets) => pieces.push(octets),
   });
   return Buffer.concat(pieces);
 }
 
 function writeRequest(sink: ByteSink, method: string, head: Omit<SendHead, 'failureReport'>): void {
-  sink.latin1(`MSRP ${head.transactionId} ${method}\r\nTo-Path: `);
+  sink.latin1('MSRP ');
+  sink.latin1(head.transactionId);
+  sink.latin1(method === 'SEND' ? ' SEND\r\nTo-Path: ' : ` ${method}\r\nTo-Path: `);
   put(sink, head.toPath);
   sink.latin1('\r\nFrom-Path: ');
   put(sink, head.fromPath);
   sink.latin1('\r\nMessage-ID: ');
   put(sink, head.messageId);
-  sink.latin1(`\r\nByte-Range: ${formatByteRange(head.byteRange)}\r\n`);
+  sink.latin1('\r\nByte-Range: ');
+  putByteRange(sink, head.byteRange);
+  sink.latin1('\r\n');
+}
+
+function putByteRange(sink: ByteSink, {start, end, total}: ByteRange): void {
+  sink.number(start);
+  sink.latin1('-');
+  if (end === undefined) sink.latin1('*');
+  else sink.number(end);
+  sink.latin1('/');
+  if (total === undefined) sink.latin1('*');
+  else sink.number(total);
+}
+
+function statusLine(status: number): string {
+  const text = statusTexts[status];
+  return text === undefined ? String(status) : `${status} ${text}`;
 }
 
 function put(sink: ByteSink, octets: Octets): void {

@@ -7,6 +7,9 @@ export type Flag = '$' | '+' | '#';
 /** Which answers the sender wants (RFC 4975 §7.1.1): `no` none at all, `partial` only bad ones. */
 export type FailureReport = 'yes' | 'no' | 'partial';
 
+/** What can be had as text. */
+export type HeadField = 'transaction-id' | 'to-path' | 'from-path' | 'message-id' | 'content-type';
+
 /** Start line and headers of a frame. Its buffers are views that live as long as the call that brings them: copy what is kept. */
 export interface FrameHead {
   /** `other`: a request of another method; `method` names it. */
@@ -30,6 +33,10 @@ export interface FrameHead {
   readonly bodyLength: number | undefined;
   /** What is wrong with a frame that can still be told from the next one: a reason for 400. */
   readonly fault: string | undefined;
+  /** A field as text, a character an octet; empty where absent. `known` itself where it is the same: what repeats costs no memory. */
+  text(field: HeadField, known?: string): string;
+  /** Whether a field is there, be it empty. */
+  has(field: HeadField): boolean;
   /** Any header by its name, in lower case; undefined when absent. Not for the hot path. */
   header(name: string): Buffer | undefined;
 }

@@ -1,7 +1,7 @@
 /** Reads the start line and the headers of one frame, line by line, keeping offsets only; slices are made when asked for. */
 import {CpmError} from '../../errors.ts';
 import {parseByteRange, type ByteRange} from './byte-range.ts';
-import type {FailureReport, Flag, FrameHead} from './frame.ts';
+import type {FailureReport, Flag, FrameHead, HeadField} from './frame.ts';
 
 const names = [
   'to-path',
@@ -120,6 +120,18 @@ export class HeadReader implements FrameHead {
     return this.#slice(contentType);
   }
 
+  has(field: HeadField): boolean {
+    return this.#spans[2 * indexOf(field) + 1] !== 0;
+  }
+
+  text(field: HeadField, known?: string): string {
+    const which = indexOf(field);
+    const from = this.#origin + (this.#spans[2 * which] ?? 0);
+    const to = this.#origin + (this.#spans[2 * which + 1] ?? 0);
+    if (known !== undefined && isWord(this.#bytes, from, to, known)) return known;
+    return to > from ? this.#bytes.toString('latin1', from, to) : '';
+  }
+
   header(name: string): Buffer | undefined {
     const lines = this.#bytes
       .toString('latin1', this.#origin, this.#origin + this.#end)
@@ -134,8 +146,7 @@ export class HeadReader implements FrameHead {
     const bytes = this.#bytes;
     const at = this.#origin + from;
     const end = this.#origin + to;
-    if (end - at < 12 || bytes.toString('latin1', at, at + 5) !== 'MSRP ')
-      throw unintelligible('a frame begins with MSRP');
+    if (end - at < 12 || !isWord(bytes, at, at + 5, 'MSRP ')) throw unintelligible('a frame begins with MSRP');
     let tidEnd = at + 5;
     while (tidEnd < end && isIdentChar(bytes[tidEnd] ?? 0)) tidEnd += 1;
     const length = tidEnd - at - 5;
@@ -158,8 +169,8 @@ export class HeadReader implements FrameHead {
     }
     if (word === end) throw unintelligible('a start line has a method or a status');
     this.#span(names.length + 1, word, end);
-    if (end - word === 4 && bytes.toString('latin1', word, end) === 'SEND') this.kind = 'SEND';
-    else if (end - word === 6 && bytes.toString('latin1', word, end) === 'REPORT') this.kind = 'REPORT';
+    if (isWord(bytes, word, end, 'SEND')) this.kind = 'SEND';
+    else if (isWord(bytes, word, end, 'REPORT')) this.kind = 'REPORT';
   }
 
   // end-line = "-------" transact-id continuation-flag CRLF
@@ -200,7 +211,7 @@ export class HeadReader implements FrameHead {
     this.#span(which, from, to);
     const bytes = this.#bytes;
     if (which === byteRange) {
-      this.byteRange = parseByteRange(bytes.subarray(from, to));
+      this.byteRange = parseByteRange(bytes, from, to);
       if (!this.byteRange) this.fault ??= 'Byte-Range is start-end/total';
     } else if (which === failureReport || which === successReport) {
       const value = bytes.toString('latin1', from, Math.min(to, from + 8)).toLowerCase();
@@ -268,13 +279,24 @@ function isIdentChar(byte: number): boolean {
 }
 
 function knownHeader(bytes: Buffer, from: number, to: number): number {
-  const length = to - from;
+  const first = (bytes[from] ?? 0) | 0x20;
   for (let which = 0; which < names.length; which += 1) {
     const name = names[which] ?? '';
-    if (name.length !== length) continue;
-    let at = 0;
-    while (at < length && ((bytes[from + at] ?? 0) | 0x20) === name.charCodeAt(at)) at += 1;
-    if (at === length) return which;
+    if (name.length !== to - from || name.charCodeAt(0) !== first) continue;
+    let at = 1;
+    while (at < name.length && ((bytes[from + at] ?? 0) | 0x20) === name.charCodeAt(at)) at += 1;
+    if (at === name.length) return which;
   }
   return -1;
+}
+
+function indexOf(field: HeadField): number {
+  return field === 'transaction-id' ? names.length : names.indexOf(field);
+}
+
+/** Whether the octets are those of an ASCII text. */
+function isWord(bytes: Buffer, from: number, to: number, word: string): boolean {
+  if (to - from !== word.length) return false;
+  for (let at = 0; at < word.length; at += 1) if (bytes[from + at] !== word.charCodeAt(at)) return false;
+  return true;
 }

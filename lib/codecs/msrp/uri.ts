@@ -74,7 +74,13 @@ export function sessionIdOfPath(path: Uint8Array): string | undefined {
     } else if (byte === semicolon && to < 0) to = at;
   }
   if (from < 0 || to <= from) return undefined;
-  return String.fromCharCode(...path.subarray(from, Math.min(to, from + 128)));
+  return Buffer.from(path.buffer, path.byteOffset + from, Math.min(to - from, 128)).toString('latin1');
+}
+
+/** The same of a path as text. */
+export function leftmost(path: string): string {
+  const end = path.indexOf(' ');
+  return end < 0 ? path : path.slice(0, end);
 }
 
 /** The first URI of a path: the one that responses go to (RFC 4975 §7.2). */
