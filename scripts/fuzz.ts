@@ -8,8 +8,9 @@ import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {fuzz, outcome, shrink, type Failure, type Run} from '../test/fuzz/fuzzing.ts';
+import {attack, attackedWith, type LiveTarget} from '../test/fuzz/live.ts';
 import type {Target} from '../test/fuzz/target.ts';
-import {targets} from '../test/fuzz/targets.ts';
+import {liveTargets, targets} from '../test/fuzz/targets.ts';
 
 const {values} = parseArgs({
   options: {
@@ -22,17 +23,17 @@ const {values} = parseArgs({
 });
 const minutes = Number(values.minutes);
 const seed = Number(values.seed ?? Date.now() % 2 ** 32);
-const chosen = targets.filter(({name}) => values.target === undefined || name === values.target);
+const all = [...targets, ...liveTargets];
+const chosen = all.filter(({name}) => values.target === undefined || name === values.target);
 if (chosen.length === 0 || !(minutes > 0) || !Number.isSafeInteger(seed)) {
-  process.stderr.write(
-    `--minutes and --seed are numbers, --target is one of ${targets.map(({name}) => name).join(' ')}\n`,
-  );
+  process.stderr.write(`--minutes and --seed are numbers, --target is one of ${all.map(({name}) => name).join(' ')}\n`);
   process.exit(2);
 }
 
 const results: Record<string, Omit<Run, 'failure'> & {readonly failure?: string}> = {};
 for (const target of chosen) {
-  const run = values.input === undefined ? fuzzFor(target, minutes / chosen.length) : repeated(target, values.input);
+  const run =
+    values.input === undefined ? await fuzzFor(target, minutes / chosen.length) : await repeated(target, values.input);
   const failure = run.failure === undefined ? undefined : saved(target, run.failure);
   results[target.name] = {inputs: run.inputs, shapes: run.shapes, ...(failure === undefined ? {} : {failure})};
   process.stdout.write(
@@ -43,18 +44,22 @@ for (const target of chosen) {
 if (values.json !== undefined)
   writeFileSync(values.json, `${JSON.stringify({seed, minutes, targets: results}, undefined, 1)}\n`);
 
-function fuzzFor(target: Target, share: number): Run {
+async function fuzzFor(target: Target | LiveTarget, share: number): Promise<Run> {
   const end = Date.now() + share * 60_000;
-  return fuzz(target, seed, () => Date.now() < end);
+  const goesOn = (): boolean => Date.now() < end;
+  return 'start' in target ? attack(target, seed, goesOn) : fuzz(target, seed, goesOn);
 }
 
-function repeated(target: Target, file: string): Run {
-  return {inputs: 1, shapes: 0, failure: outcome(target, readFileSync(file)).failure};
+async function repeated(target: Target | LiveTarget, file: string): Promise<Run> {
+  const input = readFileSync(file);
+  if (!('start' in target)) return {inputs: 1, shapes: 0, failure: outcome(target, input).failure};
+  const error = await attackedWith(target, [input]);
+  return {inputs: 1, shapes: 0, failure: error === undefined ? undefined : {input, error}};
 }
 
 /** Keeps a failing input, small; says what it breaks and how to repeat it. */
-function saved(target: Target, failure: Failure): string {
-  const {input, error} = shrink(target, failure);
+function saved(target: Target | LiveTarget, failure: Failure): string {
+  const {input, error} = 'start' in target ? failure : shrink(target, failure);
   const file = path.join('reports', 'fuzz', target.name, createHash('sha256').update(input).digest('hex').slice(0, 12));
   mkdirSync(path.dirname(file), {recursive: true});
   writeFileSync(file, input);

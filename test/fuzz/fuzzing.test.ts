@@ -3,6 +3,7 @@ import test from 'ava';
 import {parseCpim} from '../../lib/codecs/cpim.ts';
 import {seededRandom} from '../support/random.ts';
 import {fuzz, inTime, shrink} from './fuzzing.ts';
+import {attack, promiseAlive, type LiveTarget} from './live.ts';
 import {mutate} from './mutation.ts';
 import {attempt, type Target} from './target.ts';
 
@@ -42,4 +43,32 @@ test('RFC 4475 §3: a reader may refuse with its own codes; another code, anothe
     for (;;);
   };
   t.throws(() => inTime(hang, 50), {code: 'ERR_SCRIPT_EXECUTION_TIMEOUT'});
+});
+
+test('RFC 4475 §3: a process that dies of an input is seen, and of all inputs the one that kills it is named', async (t) => {
+  const mortal: LiveTarget = {
+    name: '',
+    clause: '',
+    examples: ['msrp-uri'],
+    dictionary: [],
+    start() {
+      let alive = true;
+      return Promise.resolve({
+        send(input) {
+          if (input.includes('65536')) alive = false;
+          return Promise.resolve();
+        },
+        check: () => (alive ? Promise.resolve() : Promise.reject(new Error('it died'))),
+        close: () => Promise.resolve(),
+      });
+    },
+  };
+  const {failure} = await attack(mortal, 1, () => false);
+  t.is(failure?.input.toString(), 'msrp://a:65536/s;tcp');
+  t.throws(() => {
+    promiseAlive(undefined, 'it');
+  });
+  t.notThrows(() => {
+    promiseAlive(process.pid, 'it');
+  });
 });

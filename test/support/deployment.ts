@@ -5,7 +5,6 @@ import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
-import type {ExecutionContext} from 'ava';
 import {stringify} from 'yaml';
 import {freePort} from '../../lib/demo/pf-process.ts';
 import {startCore, type Core, type CoreOptions} from '../../lib/phone/core.ts';
@@ -61,8 +60,15 @@ export interface Deployment {
 
 const {MONGODB_URI} = process.env;
 
+/** A test, or whoever else ends what was started. */
+export interface DeploymentOwner {
+  readonly passed: boolean;
+  log(...lines: unknown[]): void;
+  teardown(work: () => Promise<void>): void;
+}
+
 /** Starts the core and the PF; all of it goes away with the test. */
-export async function deployment(t: ExecutionContext, options: DeploymentOptions = {}): Promise<Deployment> {
+export async function deployment(t: DeploymentOwner, options: DeploymentOptions = {}): Promise<Deployment> {
   const folder = await mkdtemp(path.join(tmpdir(), 'cpm-flow-'));
   const core = await startCore({cases: ['term'], ...options.core});
   const server = process.env['DRACHTIO_HOST'] === undefined ? undefined : await sipServer();
