@@ -1,6 +1,9 @@
 /** All benchmarks, in their order. */
 import type {Bench} from './bench.ts';
+import {deferral} from './deferral.ts';
+import {delivery} from './delivery.ts';
+import {invitations} from './invitations.ts';
 import {relayedBytes} from './relayed-bytes.ts';
 import {relayedMessages} from './relayed-messages.ts';
 
-export const benches: readonly Bench[] = [relayedMessages, relayedBytes];
+export const benches: readonly Bench[] = [relayedMessages, relayedBytes, deferral, delivery, invitations];

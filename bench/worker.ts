@@ -8,7 +8,7 @@ export type Services = Readonly<Record<string, (argument: never) => unknown>>;
 
 export interface Worker<S extends Services> {
   readonly pid: number;
-  call<N extends keyof S & string>(name: N, argument: Parameters<S[N]>[0]): Promise<Awaited<ReturnType<S[N]>>>;
+  call<N extends keyof S & string>(name: N, ...argument: Parameters<S[N]>): Promise<Awaited<ReturnType<S[N]>>>;
   /** Ends it; resolves when it is gone. */
   stop(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function startWorker<S extends Services>(
   });
   return {
     pid: pidOf(child),
-    call(name, argument) {
+    call(name, ...[argument]) {
       calls += 1;
       const id = calls;
       return new Promise((resolve, reject) => {

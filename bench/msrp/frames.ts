@@ -23,16 +23,27 @@ export interface Ring {
   readonly size: number;
 }
 
-/** Enough frames that none comes again before its answer is there. */
+/** Enough frames of one kind that none comes again before its answer is there. */
 export function ringOf(session: Session, {bodyBytes, open}: FrameShape, window: number): Ring {
   const size = 2 * window;
   const body = Buffer.alloc(bodyBytes, 'The quick brown fox jumps over the lazy dog. ');
-  const frames = Array.from({length: size + window}, (_, index) => {
+  const bodies = Array<Buffer>(size + window).fill(body);
+  return {...ringOfBodies(session, bodies, {open, contentType: 'text/plain'}, size), size};
+}
+
+/** A frame for each of these bodies, all equally long, to be sent once; after `size` of them their ids begin again. */
+export function ringOfBodies(
+  {toPath, fromPath}: Session,
+  bodies: readonly Buffer[],
+  {open, contentType}: {readonly open: boolean; readonly contentType: string},
+  size = bodies.length,
+): Ring {
+  const frames = bodies.map((body, index) => {
     const id = String(index % size).padStart(6, '0');
-    const range = `1-${open ? '*' : bodyBytes}/${bodyBytes}`;
+    const range = `1-${open ? '*' : body.length}/${body.length}`;
     const head =
-      `MSRP load${id} SEND\r\nTo-Path: ${session.toPath}\r\nFrom-Path: ${session.fromPath}\r\n` +
-      `Message-ID: message${id}\r\nByte-Range: ${range}\r\nContent-Type: text/plain\r\n\r\n`;
+      `MSRP load${id} SEND\r\nTo-Path: ${toPath}\r\nFrom-Path: ${fromPath}\r\n` +
+      `Message-ID: message${id}\r\nByte-Range: ${range}\r\nContent-Type: ${contentType}\r\n\r\n`;
     return Buffer.concat([Buffer.from(head), body, Buffer.from(`\r\n-------load${id}$\r\n`)]);
   });
   return {frames: Buffer.concat(frames), length: frames[0]?.length ?? 0, size};

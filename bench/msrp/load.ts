@@ -3,7 +3,7 @@ import {createServer, type AddressInfo, type Server} from 'node:net';
 import {setTimeout as wait} from 'node:timers/promises';
 import {cpuSeconds} from '../cpu.ts';
 import {serve} from '../worker.ts';
-import type {FrameShape, Session} from './frames.ts';
+import {ringOf, type FrameShape, type Session} from './frames.ts';
 import {Receiver} from './receiver.ts';
 import {Sender} from './sender.ts';
 
@@ -32,7 +32,7 @@ const drainMilliseconds = 10_000;
 
 const servers: Server[] = [];
 const receivers = new Set<Receiver>();
-const senders: Sender[] = [];
+const senders: {readonly sender: Sender; readonly session: Session}[] = [];
 let window = 0;
 
 /** Listens on so many ports, one for each receiver; gives their numbers. */
@@ -40,8 +40,7 @@ async function listen(count: number): Promise<readonly number[]> {
   const ports: number[] = [];
   for (let index = 0; index < count; index += 1) {
     const server = createServer((socket) => {
-      const receiver = new Receiver(socket);
-      receivers.add(receiver);
+      receivers.add(new Receiver(socket));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     servers.push(server);
@@ -52,22 +51,21 @@ async function listen(count: number): Promise<readonly number[]> {
 
 async function connect(sessions: readonly Session[]): Promise<void> {
   for (const session of sessions) {
-    const sender = new Sender(session, onAnswered);
+    const sender = new Sender(session);
+    sender.onAnswered = (count) => {
+      sender.send(Math.min(count, Math.max(0, window - sender.pending)));
+    };
     await sender.connect();
-    senders.push(sender);
+    senders.push({sender, session});
   }
-}
-
-function onAnswered(sender: Sender, count: number): void {
-  sender.send(Math.min(count, Math.max(0, window - sender.pending)));
 }
 
 const received = (): number => [...receivers].reduce((sum, receiver) => sum + receiver.received, 0);
 
 async function run(options: RunOptions): Promise<RunResult> {
-  for (const sender of senders) sender.shape(options, options.window);
+  for (const {sender, session} of senders) sender.shape(ringOf(session, options, options.window));
   window = options.window;
-  for (const sender of senders) sender.send(window);
+  for (const {sender} of senders) sender.send(window);
   await wait(options.warmSeconds * 1000);
   const before = sample(options.pids);
   await wait(options.seconds * 1000);
@@ -95,9 +93,9 @@ function sample(pids: readonly number[]) {
 /** Waits until every SEND is answered, and nothing comes to the receivers any more. */
 async function drained(): Promise<void> {
   const deadline = performance.now() + drainMilliseconds;
-  for (let before = -1; before !== received() || senders.some(({pending}) => pending > 0);) {
+  for (let before = -1; before !== received() || senders.some(({sender}) => sender.pending > 0);) {
     if (performance.now() > deadline) {
-      const pending = senders.reduce((sum, sender) => sum + sender.pending, 0);
+      const pending = senders.reduce((sum, {sender}) => sum + sender.pending, 0);
       throw new Error(`${pending} SENDs have no answer`);
     }
     before = received();

@@ -9,6 +9,7 @@ export class Receiver {
   /** SENDs with a body, answered. */
   received = 0;
   readonly #socket: Socket;
+  readonly #onReceived: () => void;
   readonly #head = Buffer.alloc(headBytes);
   /** Octets of the frame that is coming; negative while CRLF of the one before is. */
   #at = 0;
@@ -17,11 +18,15 @@ export class Receiver {
   #middle = '';
   #answer: Buffer = Buffer.alloc(0);
   #idLength = 0;
+  /** The frame that is coming is the empty SEND of who connected. */
+  #greeting = false;
   #out = Buffer.alloc(0);
   #used = 0;
 
-  constructor(socket: Socket) {
+  /** `onReceived` is called when some have come. */
+  constructor(socket: Socket, onReceived: () => void = () => undefined) {
     this.#socket = socket;
+    this.#onReceived = onReceived;
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => {
@@ -53,6 +58,7 @@ export class Receiver {
     this.#socket.write(this.#out.subarray(0, this.#used));
     this.#out = this.#out.subarray(this.#used);
     this.#used = 0;
+    this.#onReceived();
   }
 
   #respond(): void {
@@ -65,12 +71,14 @@ export class Receiver {
     this.#head.copy(this.#out, this.#used + 5, 5, 5 + idLength);
     this.#head.copy(this.#out, this.#used + length - 3 - idLength, 5, 5 + idLength);
     this.#used += length;
-    this.received += 1;
+    if (this.#greeting) this.#greeting = false;
+    else this.received += 1;
   }
 
   #learn(): void {
     const [, to = ''] = /\r\nTo-Path: (\S+)/.exec(this.#first) ?? [];
     const [, from = ''] = /\r\nFrom-Path: (\S+)/.exec(this.#first) ?? [];
+    this.#greeting = !this.#first.includes('\r\nContent-Type: ');
     this.#middle = ` 200 OK\r\nTo-Path: ${from}\r\nFrom-Path: ${to}\r\n-------`;
     this.#first = '';
   }

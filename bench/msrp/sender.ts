@@ -1,6 +1,6 @@
 /** Keeps as many SENDs under way as it is told, and counts the answers. */
 import {connect, type Socket} from 'node:net';
-import {endFlag, ringOf, type FrameShape, type Ring, type Session} from './frames.ts';
+import {endFlag, type Ring, type Session} from './frames.ts';
 
 /** All senders read into one buffer: nothing of what they read is kept. */
 const shared = Buffer.allocUnsafe(64 * 1024);
@@ -8,7 +8,6 @@ const digitTwo = 0x32;
 
 export class Sender {
   readonly #session: Session;
-  readonly #onAnswered: (sender: Sender, count: number) => void;
   #socket: Socket | undefined;
   #ring: Ring | undefined;
   #next = 0;
@@ -18,10 +17,11 @@ export class Sender {
   #at = 0;
   /** SENDs without an answer. */
   pending = 0;
+  /** Is told how many answers have come; each of them was a 200. */
+  onAnswered: ((count: number) => void) | undefined;
 
-  constructor(session: Session, onAnswered: (sender: Sender, count: number) => void) {
+  constructor(session: Session) {
     this.#session = session;
-    this.#onAnswered = onAnswered;
   }
 
   connect(): Promise<void> {
@@ -42,10 +42,10 @@ export class Sender {
     });
   }
 
-  /** Frames of another shape from now on; nothing may be pending. */
-  shape(shape: FrameShape, window: number): void {
-    this.#ring = ringOf(this.#session, shape, window);
-    this.#statusAt = this.#ring.frames.indexOf(' SEND') + 1;
+  /** These frames from now on; nothing may be pending. */
+  shape(ring: Ring): void {
+    this.#ring = ring;
+    this.#statusAt = ring.frames.indexOf(' SEND') + 1;
     this.#next = 0;
   }
 
@@ -83,6 +83,6 @@ export class Sender {
     }
     if (answers === 0) return;
     this.pending -= answers;
-    this.#onAnswered(this, answers);
+    this.onAnswered?.(answers);
   }
 }

@@ -1,0 +1,41 @@
+/** P4: messages that senders leave for somebody who is off, durably, beside what the store alone takes. */
+import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
+import {comparison, inTurns, type Figure} from './figure.ts';
+import type {StoreServices} from './peers/store.ts';
+import {startBenchPf, watchPhones} from './pf.ts';
+import {startWorker} from './worker.ts';
+
+const senderCount = 64;
+const messagesEach = 150;
+const window = 4;
+
+async function run(effort: Effort): Promise<Figure> {
+  const cleanup = new Cleanup();
+  try {
+    const {phones} = cleanup.add(await startBenchPf());
+    const store = cleanup.add(startWorker<StoreServices>('peers/store.js'));
+    const messages = scaled(messagesEach, effort);
+    const ours = () => phones.call('defer', {authors: senderCount, messages, window});
+    const peer = () => store.call('insert', {senders: senderCount, messages});
+    await ours();
+    await peer();
+    const client = await watchPhones(phones);
+    const rounds = await inTurns(effort.rounds, ours, peer);
+    return {
+      ...comparison(0.6, rounds),
+      wanted: 'at least',
+      unit: 'messages per second',
+      conditions: `${senderCount} senders, ${window} messages in flight in each session, 1 KB; the store alone: batches of ${senderCount}, one after the other`,
+      client: await client(),
+    };
+  } finally {
+    await cleanup.run();
+  }
+}
+
+export const deferral: Bench = {
+  key: 'P4',
+  title: "messages deferred over MSRP ÷ the embedded store's own inserts in batches of 64",
+  effort: {rounds: 5, seconds: 1, scale: 1},
+  run,
+};

@@ -1,0 +1,54 @@
+/** The Participating Function as an operator starts it, on an embedded store and an embedded SIP server, and phones around it. */
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {readPortFile} from '../lib/adapters/http/port-file.ts';
+import {endLeftovers, freePort, lastLogLines, startPf} from '../lib/demo/pf-process.ts';
+import type {PhoneServices} from './sip/phones.ts';
+import {startWorker, type Worker} from './worker.ts';
+
+export interface BenchPf {
+  readonly phones: Worker<PhoneServices>;
+  /** SIP URI of the PF, to which the phones' core is told to send. */
+  readonly uri: string;
+  /** Of the PF process alone. */
+  readonly pid: number;
+  readonly folder: string;
+  stop(): Promise<void>;
+}
+
+/** How busy the process of core and phones is from now on; the result says it for the time until then. */
+export async function watchPhones(phones: Worker<PhoneServices>): Promise<() => Promise<string>> {
+  const since = performance.now();
+  const before = await phones.call('cpu');
+  return async () => {
+    const share = ((await phones.call('cpu')) - before) / ((performance.now() - since) / 1000);
+    return `core and phones took ${share.toFixed(2)} cores`;
+  };
+}
+
+export async function startBenchPf(): Promise<BenchPf> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'cpm-bench-'));
+  const phones = startWorker<PhoneServices>('sip/phones.js');
+  const core = await phones.call('open');
+  const sipPort = await freePort();
+  const pf = await startPf({folder, core, homeDomain: 'home.example', sipPort}).catch((error: unknown) => {
+    throw new Error(lastLogLines(folder).join('\n'), {cause: error});
+  });
+  const uri = `sip:127.0.0.1:${sipPort};transport=tcp`;
+  await phones.call('aim', uri);
+  const admin = readPortFile(path.join(folder, 'run'));
+  await phones.call('watch', new URL('/status', admin?.url).href);
+  return {
+    phones,
+    uri,
+    pid: pf.pid,
+    folder,
+    async stop() {
+      await pf.stop();
+      endLeftovers(folder);
+      await phones.stop();
+      rmSync(folder, {recursive: true, force: true});
+    },
+  };
+}
