@@ -1,7 +1,7 @@
 /** The relay of ours, in its own process as in production, and pairs of legs in it, opened over its control contract. */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -23,10 +23,15 @@ export async function startRelay(execArgv: readonly string[] = []): Promise<Benc
   const folder = mkdtempSync(path.join(tmpdir(), 'cpm-bench-'));
   const control = `unix:${path.join(folder, 'control.sock')}`;
   const main = fileURLToPath(new URL('../lib/sidecar/main.js', import.meta.url));
+  const logFile = path.join(folder, 'relay.log');
+  const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, [...execArgv, main, JSON.stringify({control})], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', log],
   });
-  await listening(child);
+  closeSync(log);
+  await listening(child).catch((error: unknown) => {
+    throw new Error(readFileSync(logFile, 'utf8'), {cause: error});
+  });
   const plane = createMediaPlane({control, owner: 'bench', clock: systemClock, log: silentLog});
   return {
     pid: pidOf(child),
