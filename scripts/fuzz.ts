@@ -1,7 +1,8 @@
 /**
- * `npm run fuzz [-- --minutes N] [--seed S] [--target NAME] [--json FILE] [--input FILE]`: gives the readers of what comes from outside broken input for N minutes
- * in all (default 1), and prints how much of them it reached. An input that breaks a promise is made small and saved, with the command that
- * repeats it; the exit status is then 1. `--input` tries one file.
+ * `npm run fuzz [-- --minutes N] [--seed S] [--target NAME] [--json FILE] [--input FILE]`: gives the readers of what comes from outside, and the
+ * processes around them, broken input for N minutes in all (default 1). The command prints how much of the code was reached, and leaves it in
+ * `coverage/fuzz/coverage-summary.json`. An input that breaks a promise is made small and saved, with the command that repeats it; the exit
+ * status is then 1. `--input` tries one file.
  */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';

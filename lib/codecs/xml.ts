@@ -134,8 +134,13 @@ interface Scope {
   readonly outer: Scope | undefined;
 }
 
+/** Name of XML 1.0 §2.3, a little wider: what no name can hold is markup. */
+const NAME = /^[\p{L}_:][\p{L}\p{N}\p{M}\u00b7_:.-]*$/u;
+
 function element(node: Node, outer: Scope): XmlElement {
   const written = elementName(node) ?? '';
+  // The library takes `<!</a` for an element.
+  if (!NAME.test(written)) throw malformed('it is not well-formed');
   const attributes = Object.entries((node[':@'] ?? {}) as Readonly<Record<string, string>>).map(
     ([name, value]) => [name, resolveEntities(value)] as const,
   );

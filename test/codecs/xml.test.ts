@@ -157,3 +157,8 @@ test('E9 Namespaces in XML §4: a name that begins with a colon is not the name 
   );
   t.is(xmlAttribute(root, 'b'), '2');
 });
+
+test('E9 XML 1.0 §2.3: markup is no name of an element', (t) => {
+  t.is(t.throws(() => parseXml('<a><b/><!</a>'), {instanceOf: CpmError}).code, 'CPM_XML');
+  t.is(parseXml('<é.1-ü/>').name, 'é.1-ü');
+});

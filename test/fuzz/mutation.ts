@@ -2,7 +2,7 @@
 import type {Random} from '../support/random.ts';
 
 /** Octets of the longest input of all; a target may bound its own closer. */
-export const largestInput = 300_000;
+const largestInput = 300_000;
 
 const numbers = [
   '0',
