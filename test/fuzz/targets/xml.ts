@@ -41,7 +41,7 @@ export const xml: Target = {
     const {value: root, refusal} = attempt(() => parseXml(input), 'CPM_XML');
     if (root === undefined) return refusal;
     promise(depthOf(root) <= 32, 'elements nest no deeper than allowed');
-    // What is no name with namespaces (two colons, or one at an end) is not written again.
+    // What is no name with namespaces (two colons, one at an end, or a digit behind one) is not written again.
     if (hasNames(root))
       promiseSame(
         parseXml(formatXml(root), {maxOctets: 8_000_000}),
@@ -117,7 +117,7 @@ export const reginfo: Target = {
 };
 
 function hasNames({name, attributes, children}: XmlElement): boolean {
-  const isName = (text: string) => text !== '' && !text.includes(':');
+  const isName = (text: string) => /^[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u.test(text);
   const written = attributes.map((attribute) => `${attribute.namespace ?? ''} ${attribute.name}`);
   if (new Set(written).size < written.length) return false; // told apart by prefixes that nobody declared
   return isName(name) && attributes.every((attribute) => isName(attribute.name)) && children.every(hasNames);
