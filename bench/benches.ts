@@ -2,8 +2,18 @@
 import type {Bench} from './bench.ts';
 import {deferral} from './deferral.ts';
 import {delivery} from './delivery.ts';
+import {idleSessions} from './idle-sessions.ts';
 import {invitations} from './invitations.ts';
+import {latency} from './latency.ts';
 import {relayedBytes} from './relayed-bytes.ts';
 import {relayedMessages} from './relayed-messages.ts';
 
-export const benches: readonly Bench[] = [relayedMessages, relayedBytes, deferral, delivery, invitations];
+export const benches: readonly Bench[] = [
+  relayedMessages,
+  relayedBytes,
+  latency,
+  deferral,
+  delivery,
+  idleSessions,
+  invitations,
+];

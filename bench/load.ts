@@ -1,12 +1,14 @@
 /** The load as the benchmarks use it: connected to what is measured, run in turns, with a note of how busy everybody was. */
 import {median} from './figure.ts';
 import type {Session} from './msrp/frames.ts';
-import type {LoadServices, RunOptions, RunResult} from './msrp/load.ts';
+import type {LoadServices, PaceOptions, RunOptions, RunResult} from './msrp/load.ts';
 import {startWorker} from './worker.ts';
 
 /** Connected to one of those that are compared. */
 export interface Load {
   run(options: Omit<RunOptions, 'pids'>): Promise<RunResult>;
+  /** Sends at an even rate; the 99th percentile of the time from a SEND to its receiver, ms. */
+  pace(options: PaceOptions): Promise<number>;
   /** Shares of a core that the measured processes and this client took while it counted, of each run. */
   readonly shares: readonly {readonly measured: number; readonly client: number}[];
   stop(): Promise<void>;
@@ -32,6 +34,7 @@ export async function startLoad(
       });
       return result;
     },
+    pace: (options) => worker.call('pace', options),
     stop: () => worker.stop(),
   };
 }

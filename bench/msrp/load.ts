@@ -2,6 +2,7 @@
 import {createServer, type AddressInfo, type Server} from 'node:net';
 import {setTimeout as wait} from 'node:timers/promises';
 import {cpuSeconds} from '../cpu.ts';
+import {percentile} from '../figure.ts';
 import {serve} from '../worker.ts';
 import {ringOf, type FrameShape, type Session} from './frames.ts';
 import {Receiver} from './receiver.ts';
@@ -30,8 +31,17 @@ export interface RunResult {
 /** How long answers may be missing when all is sent. */
 const drainMilliseconds = 10_000;
 
+export interface PaceOptions extends FrameShape {
+  /** SENDs a second, of all sessions in turn. */
+  readonly rate: number;
+  readonly seconds: number;
+}
+
 const servers: Server[] = [];
 const receivers = new Set<Receiver>();
+/** When the SENDs of each session that are under way were written, and how long those took that came, ms. */
+const written: number[][] = [];
+const taken: number[] = [];
 const senders: {readonly sender: Sender; readonly session: Session}[] = [];
 let window = 0;
 
@@ -39,8 +49,16 @@ let window = 0;
 async function listen(count: number): Promise<readonly number[]> {
   const ports: number[] = [];
   for (let index = 0; index < count; index += 1) {
+    const underWay: number[] = [];
+    written.push(underWay);
     const server = createServer((socket) => {
-      receivers.add(new Receiver(socket));
+      let before = 0;
+      const receiver = new Receiver(socket, () => {
+        const now = underWay.length === 0 ? 0 : performance.now();
+        for (const begin of underWay.splice(0, receiver.received - before)) taken.push(now - begin);
+        before = receiver.received;
+      });
+      receivers.add(receiver);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     servers.push(server);
@@ -80,6 +98,31 @@ async function run(options: RunOptions): Promise<RunResult> {
   };
 }
 
+/** Sends one SEND after the other at an even rate; the 99th percentile of the time from writing it to its receiver, ms. */
+async function pace({rate, seconds, ...shape}: PaceOptions): Promise<number> {
+  const mostUnderWay = 64;
+  for (const {sender, session} of senders) sender.shape(ringOf(session, shape, mostUnderWay));
+  window = 0;
+  taken.length = 0;
+  const begin = performance.now();
+  const end = begin + seconds * 1000;
+  for (let sent = 0, now = begin; now < end; now = performance.now()) {
+    // Never ahead of time, and one at a time: a timer would send them in bursts.
+    const index = sent % senders.length;
+    const sender = senders[index]?.sender;
+    if (sent <= ((now - begin) / 1000) * rate && sender !== undefined && sender.pending < mostUnderWay) {
+      written[index]?.push(now);
+      sender.send(1);
+      sent += 1;
+    }
+    await nextTurn();
+  }
+  await drained();
+  return percentile(taken, 0.99);
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 function sample(pids: readonly number[]) {
   const {user, system} = process.cpuUsage();
   return {
@@ -103,6 +146,6 @@ async function drained(): Promise<void> {
   }
 }
 
-const services = {listen, connect, run};
+const services = {listen, connect, run, pace};
 export type LoadServices = typeof services;
 serve(services);
