@@ -13,8 +13,7 @@ for (const bench of benches) {
     });
     const compared = [figure, ...Object.values(figure.parts ?? {})];
     for (const {ratio, ours, peer, goal, rounds} of compared) {
-      for (const value of [ratio, ours, peer, goal])
-        t.true(Number.isFinite(value) && value > 0, JSON.stringify(figure));
+      for (const value of [ratio, ours, peer, goal]) t.true(Number.isFinite(value), JSON.stringify(figure));
       t.true(rounds.length > 0);
     }
     for (const text of [figure.unit, figure.conditions, figure.client]) t.not(text, '');
