@@ -68,7 +68,7 @@ export type InviteOutcome =
   | {readonly kind: 'failed'; readonly status: number; readonly why: string};
 
 export interface OutgoingInvite {
-  /** Never rejects. After `cancel`, an accepted one that crossed the CANCEL is ended by the adapter and comes out as `refused` 487. */
+  /** Never rejects. After `cancel` it is `refused` as a rule, but `accepted` still where the 200 was here first. */
   readonly outcome: Promise<InviteOutcome>;
   onProvisional: ((response: SipResponseView) => void) | undefined;
   /** CANCEL with a Reason; does nothing once the outcome is there. */

@@ -9,8 +9,8 @@ import {madeResponse, transact, type FinalAnswer} from './transaction.ts';
 
 /** A CANCEL is answered with 487 within 64·T1 (RFC 3261 §9.1); a peer that says nothing more is not waited for. */
 const cancelMilliseconds = 40_000;
-/** The server itself ends a dialog whose 200 crossed the CANCEL, right after our ACK. One that does not is helped. */
-const crossedByeMilliseconds = 500;
+/** The server itself ends a dialog whose 200 crossed the CANCEL, right after our ACK; one that lives so long had its 200 before the CANCEL. */
+const crossedMilliseconds = 500;
 
 export interface InviteTransaction {
   readonly server: SipServer;
@@ -71,19 +71,14 @@ export function sendInvite(invite: InviteTransaction): OutgoingInvite {
       contact: ownContact(sent?.headers ?? {}),
     });
     ack();
-    // A peer whose answer was no longer wanted: given up on, or cancelled when its 200 was on its way.
-    if (!settled && cancelled === undefined) {
+    if (cancelled === undefined) {
       settle({kind: 'accepted', dialog, response});
       return;
     }
-    endCrossed(dialog);
-    settle({kind: 'refused', response: madeResponse(487, 'Request Terminated')});
-  }
-
-  function endCrossed(dialog: DrachtioDialog): void {
-    const headers = cancelled?.reason === undefined ? {} : {Reason: cancelled.reason};
-    clock.after(crossedByeMilliseconds, () => {
-      void dialog.bye(headers);
+    clock.after(crossedMilliseconds, () => {
+      if (settled) void dialog.bye(cancelled?.reason === undefined ? {} : {Reason: cancelled.reason});
+      else if (dialog.ended) settle({kind: 'refused', response: madeResponse(487, 'Request Terminated')});
+      else settle({kind: 'accepted', dialog, response});
     });
   }
 

@@ -223,7 +223,7 @@ export class ChatSession {
   }
 
   /** The device is gone, the inviter stays: the PF keeps for the user again, what was not answered first (row A16). */
-  async dropClient(why: string): Promise<void> {
+  async dropClient(why: string, reason = serviceUnavailable): Promise<void> {
     const client = this.#client;
     if (client === undefined || this.#state === 'ended') return;
     this.#client = undefined;
@@ -232,7 +232,7 @@ export class ChatSession {
     this.#pairing?.undo();
     this.#pairing = undefined;
     this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.1', why}, 'the PF holds the session for its user');
-    await client.dialog.bye({Reason: serviceUnavailable});
+    await client.dialog.bye({Reason: reason});
     await client.leg.release();
     this.#forget(client.dialog);
     this.#context.deliveries.later(this.servedUser);

@@ -11,8 +11,9 @@ import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
-import {forkInvite, type Answered} from './fork.ts';
+import {completedElsewhere, forkInvite, type Answered} from './fork.ts';
 import {supportsImdn} from './imdn-support.ts';
+import {createSuccession, type Succession} from './succession.ts';
 
 /** What became of one sender's backlog. */
 type SenderOutcome = 'done' | 'kept' | 'stop';
@@ -71,7 +72,7 @@ async function deliverSender(
 }
 
 /**
- * One delivery session: INVITE, ACK, the sender's messages, BYE after the 200 to the last one.
+ * One sender's delivery, in one session as a rule: INVITE, ACK, the sender's messages, BYE after the 200 to the last one.
  * @clause CPM-CF 8.3.2.9.1.1 A1 A9 A11 A12 A13 A14 A15 A16
  */
 async function deliverSession(
@@ -90,9 +91,11 @@ async function deliverSession(
   const where = {...label, clause: 'CPM-CF 8.3.2.9.1.1'};
 
   // steps 1 to 10
+  const succession = createSuccession();
   const fork = forkInvite(context, {
     devices,
     legLabel: label,
+    onLater: succession.offer,
     request: (device, leg) =>
       deliveryInvite(context, session, registration, device, offerFor(session.offer, leg, policy.maxMessageBytes)),
   });
@@ -106,13 +109,30 @@ async function deliverSession(
   }
 
   // step 11.a
-  log.info(where, 'a delivery session stands');
+  let answered: Answered | undefined = answer;
+  let outcome: SenderOutcome = 'kept';
   try {
-    return await overSession(context, servedUser, sender, session, answer, lease);
+    while (answered !== undefined && outcome !== 'done') {
+      log.info(where, 'a delivery session stands');
+      // NOTE 2: a session that stands with this sender goes, and what it has not acknowledged is taken along.
+      for (const other of context.sessions.between(servedUser, sender)) {
+        await other.dropClient('another session with its sender takes its place', completedElsewhere);
+      }
+
+      try {
+        outcome = await overSession(context, servedUser, sender, session, answered, lease, succession);
+      } finally {
+        await answered.leg.release();
+        void context.dialogs.forget(answered.dialog.id);
+      }
+
+      answered = outcome === 'done' ? undefined : succession.take();
+    }
   } finally {
-    await answer.leg.release();
-    void context.dialogs.forget(answer.dialog.id);
+    await succession.close();
   }
+
+  return outcome;
 }
 
 async function overSession(
@@ -122,6 +142,7 @@ async function overSession(
   session: OriginalSession,
   {dialog, leg, remote, response}: Answered,
   lease: UserLease,
+  succession: Succession,
 ): Promise<SenderOutcome> {
   const {policy, log, clock, dialogs} = context;
   const where = {
@@ -149,6 +170,10 @@ async function overSession(
     if (noted === 'forwarded') return 'accepted';
     return noted === 'store-away' ? 408 : replyOfRecipient(context, servedUser, sender, message);
   };
+  succession.standing(() => {
+    heard.stop();
+    void dialog.bye({Reason: completedElsewhere}).then(() => leg.release());
+  });
   // step 11.a.ii
   leg.connect(remote);
   try {

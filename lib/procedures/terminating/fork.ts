@@ -36,6 +36,8 @@ export interface ForkOptions {
   readonly near?: Leg;
   readonly legLabel: {readonly conversationId: string; readonly contributionId: string};
   readonly onProvisional?: (response: SipResponseView) => void;
+  /** Is given the device whose 200 came after another one's, its CANCEL notwithstanding; without this it is ended at once. */
+  readonly onLater?: (answered: Answered) => void;
 }
 
 export const completedElsewhere = 'SIP;cause=200;text="Call completed elsewhere"';
@@ -51,6 +53,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
   const statuses = new Map<RegisteredContact, number>();
   let retryAfterSeconds: number | undefined;
   let settled = false;
+  let unwanted: string | undefined;
   // Changes while a device is awaited.
   const isSettled = (): boolean => settled;
   let settle: (outcome: ForkOutcome) => void;
@@ -61,6 +64,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
   function finish(result: ForkOutcome, reason?: string): void {
     if (settled) return;
     settled = true;
+    unwanted = reason;
     timer.cancel();
     for (const [device, branch] of branches) {
       if (result.kind !== 'answered' || device !== result.device) branch.cancel(reason);
@@ -104,12 +108,24 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
     const result = await branch.outcome;
     if (result.kind === 'accepted') {
       const remote = usableAnswer(result.response);
-      if (remote !== undefined && !isSettled()) {
-        finish(
-          {kind: 'answered', device, dialog: result.dialog, leg, response: result.response, remote},
-          completedElsewhere,
-        );
-        return;
+      if (remote !== undefined) {
+        const answered = {
+          kind: 'answered',
+          device,
+          dialog: result.dialog,
+          leg,
+          response: result.response,
+          remote,
+        } as const;
+        if (!isSettled()) {
+          finish(answered, completedElsewhere);
+          return;
+        }
+
+        if (options.onLater !== undefined && unwanted === completedElsewhere) {
+          options.onLater(answered);
+          return;
+        }
       }
 
       // Either two devices said yes at once, and the first one has the session, or this one's answer leads nowhere.
@@ -117,7 +133,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
       await Promise.all([
         leg.release(),
         result.dialog.bye({
-          Reason: remote === undefined ? 'SIP;cause=488;text="Not Acceptable Here"' : completedElsewhere,
+          Reason: remote === undefined ? 'SIP;cause=488;text="Not Acceptable Here"' : (unwanted ?? completedElsewhere),
         }),
       ]);
       return;

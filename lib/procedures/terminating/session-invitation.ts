@@ -7,7 +7,7 @@ import {unknownDevice} from '../registration/third-party-register.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
 import {turnMilliseconds} from './deliveries.ts';
-import type {Answered, ForkOutcome} from './fork.ts';
+import {completedElsewhere, type Answered, type ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
 
 /**
@@ -95,7 +95,7 @@ async function acceptInvitation(
   session: ChatSession,
   answered: Answered | undefined,
 ): Promise<void> {
-  const {store, users, overload, log, deliveries} = context;
+  const {store, users, sessions, overload, log, deliveries} = context;
   const where = {...session.label, clause: 'CPM-CF 8.3.2.1'};
   if (answered === undefined && !users.defers(session.servedUser)) {
     await session.end('SIP;cause=480');
@@ -119,8 +119,17 @@ async function acceptInvitation(
   }
 
   log.info({...where, store: store.available}, answered ? 'a device took the session' : 'the PF accepts for its user');
-  if (answered !== undefined) await session.join(answered);
-  else session.held();
+  if (answered === undefined) {
+    session.held();
+  } else {
+    // NOTE 2 of 8.3.2.9.1.1 (T28): one session at a time with a client for the same two people, the newest.
+    for (const other of sessions.between(session.servedUser, session.sender)) {
+      if (other !== session && other.client !== undefined) await other.end(completedElsewhere);
+    }
+
+    await session.join(answered);
+  }
+
   if (answered === undefined && session.invitation.firstMessage !== undefined) deliveries.later(session.servedUser);
 }
 
