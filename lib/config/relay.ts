@@ -1,5 +1,18 @@
 import {z} from 'zod';
-import {controlAddress, file, host, listenPort, peerPort, whole} from './values.ts';
+import {controlAddress, file, host, listenPort, msrpUri, peerPort, text, whole} from './values.ts';
+
+const via = z
+  .strictObject({
+    uri: msrpUri.optional().describe('The relay, `msrp://HOST:PORT;tcp`; unset: none.'),
+    username: z.string().default('').describe('Who we are to it.'),
+    passwordFile: file.optional().describe('The password, alone in a file.'),
+    passwordVariable: text.optional().describe('Or the environment variable that it stands in.'),
+    expiresSeconds: whole(60, 604_800)
+      .optional()
+      .describe('For how long a path is asked; unset: as long as the relay likes.'),
+  })
+  .prefault({})
+  .describe('A relay of somebody else that sessions go through (RFC 4976).');
 
 const side = (towards: string, port: number) =>
   z
@@ -8,6 +21,7 @@ const side = (towards: string, port: number) =>
       listenPort: listenPort.default(port).describe('Port on which it listens; 0 takes a free one.'),
       advertisedHost: host.optional().describe('Host in a=path; unset: listenHost.'),
       advertisedPort: peerPort.optional().describe('Port in a=path; unset: listenPort.'),
+      via,
     })
     .prefault({})
     .describe(`MSRP towards ${towards}.`);

@@ -46,6 +46,12 @@ export const controlAddress = z
 /** A JavaScript regular expression without its slashes. */
 export const regularExpression = z.string().refine(isRegularExpression).meta({expected: 'a regular expression'});
 
+/** An MSRP URI without a session. */
+export const msrpUri = z
+  .string()
+  .regex(/^msrps?:\/\/(?:[^\s/:[\]]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?;tcp$/i)
+  .meta({expected: 'an MSRP URI, msrp://HOST:PORT;tcp'});
+
 /** An INVITE's final status that the refusal table may name. */
 export const finalStatus = whole(300, 699);
 

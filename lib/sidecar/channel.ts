@@ -64,7 +64,13 @@ export class Channel implements Owner {
       session.label = `${this.epoch}/${leg}`;
       this.#sessions.set(leg, session);
       this.#legs.set(session, leg);
-      this.tell({opened: {leg, path: session.path, ...address, family: familyOf(address.host)}});
+      this.#exchange.join(side, session, (joined) => {
+        if (joined) this.tell({opened: {leg, path: session.path, ...address, family: familyOf(address.host)}});
+        else {
+          this.tell({openFailed: {leg, why: 'the relay that this side goes through gave no path'}});
+          session.close();
+        }
+      });
     } catch (error) {
       if (!(error instanceof CpmError)) throw error;
       this.tell({openFailed: {leg, why: error.message}});

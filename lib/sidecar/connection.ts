@@ -6,10 +6,12 @@ import type {Duplex} from 'node:stream';
 import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
 import {createFrameParser, type FrameParser} from '../codecs/msrp/frame-parser.ts';
 import {
+  writeAuth,
   writeReport,
   writeResponse,
   writeSend,
   writeSendHead,
+  type AuthFrame,
   type ReportFrame,
   type ResponseFrame,
   type SendFrame,
@@ -155,6 +157,14 @@ export class Connection {
     this.#written();
   }
 
+  /** An AUTH towards a relay. */
+  authorize(transaction: Transaction, frame: Omit<AuthFrame, 'transactionId'>): void {
+    this.#beforeFrame();
+    writeAuth(this.#output, {...frame, transactionId: transaction.id});
+    transaction.end = this.#output.enqueued;
+    this.#written();
+  }
+
   /** A SEND whose body follows piece by piece. `whole`: all of it follows before anything else can be written. */
   open(transaction: Transaction, head: Omit<SendHead, 'transactionId'>, whole: boolean): OpenFrame {
     this.#beforeFrame();
@@ -265,7 +275,7 @@ export class Connection {
 
   #start(head: FrameHead): FrameReceiver | undefined {
     if (head.kind === 'response') {
-      this.#transactions.take(head.transactionId)?.answer(head.status);
+      this.#transactions.take(head.transactionId)?.answer(head.status, head);
       return undefined;
     }
     const session = this.#sessionOf(head);

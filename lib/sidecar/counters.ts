@@ -19,6 +19,8 @@ export interface Counters extends Record<Refusal, number> {
   relayedMessages: number;
   offeredMessages: number;
   sentMessages: number;
+  /** Paths that a relay of another's gave us, or gave us for longer. */
+  authorizations: number;
 }
 
 export function newCounters(): Counters {
@@ -36,6 +38,7 @@ export function newCounters(): Counters {
     relayedMessages: 0,
     offeredMessages: 0,
     sentMessages: 0,
+    authorizations: 0,
     ...none,
   };
 }

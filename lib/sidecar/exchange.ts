@@ -6,6 +6,7 @@ import type {Side} from '../cpm/side.ts';
 import type {Clock} from '../ports/clock.ts';
 import type {Ids} from '../ports/ids.ts';
 import type {Log} from '../ports/log.ts';
+import {AuthClient} from './auth-client.ts';
 import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
 import {Addresses, Refusals} from './limits.ts';
@@ -50,6 +51,8 @@ export class Exchange {
   readonly sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
   readonly #addresses = new Addresses();
+  /** Relays that sides of ours go through. */
+  readonly #relays: Readonly<Record<Side, AuthClient | undefined>>;
   readonly #servers = new Map<Side, {readonly server: Server; readonly advertised: Advertised}>();
   #dirty: Connection[] = [];
   #closed = false;
@@ -60,6 +63,8 @@ export class Exchange {
     this.ids = ids;
     this.log = log;
     this.refusals = new Refusals(this.counters, {clock, log});
+    const relayOf = (side: Side) => options[side].via && new AuthClient(this, options[side].via);
+    this.#relays = {access: relayOf('access'), core: relayOf('core')};
     this.spool = new SpoolRoom(options.spool, this.counters);
     this.#scheduleSweep();
   }
@@ -202,6 +207,13 @@ export class Exchange {
     this.sessions.set(id, session);
     this.counters.sessions = this.sessions.size;
     return {session, address: listening.advertised};
+  }
+
+  /** Gets a path for a new session through the relay that its side goes through, where it does; `done` is told whether it can be offered now. */
+  join(side: Side, session: Session, done: (joined: boolean) => void): void {
+    const relay = this.#relays[side];
+    if (relay === undefined) done(true);
+    else relay.join(session, done);
   }
 
   removeSession(session: Session): void {

@@ -3,7 +3,7 @@
  * None is fatal, and none costs more than the one before.
  */
 import type {Clock} from '../ports/clock.ts';
-import type {Log} from '../ports/log.ts';
+import type {Log, LogFields} from '../ports/log.ts';
 
 /** What was exceeded or wrong, by the name of its counter, and what came of it. */
 export const refusals = {
@@ -25,6 +25,9 @@ export const refusals = {
   idleSession: 'a session without any request for too long was ended',
   connectionsPerAddress: 'a connection beyond those that one address may have was closed',
   tooManyConnections: 'a connection beyond all that there may be was closed',
+  relayAway: 'the relay that a side goes through did not answer: no session was opened, or its path was not renewed',
+  relayRefused: 'the relay that a side goes through refused a path, or to renew one',
+  relayExpired: 'a session was ended with the time of its path through a relay',
   tooManySessions: 'a session beyond all that there may be was not opened',
 } as const;
 
@@ -56,8 +59,8 @@ export class Refusals {
     this.#since = clock.now();
   }
 
-  /** Something was refused, for the reason `what`. */
-  add(what: Refusal, {address, session, leg}: Whence): void {
+  /** Something was refused, for the reason `what`; `more` goes into the log's record. */
+  add(what: Refusal, {address, session, leg}: Whence, more: LogFields = {}): void {
     this.#counters[what] += 1;
     const now = this.#clock.now();
     if (now - this.#since >= minute) {
@@ -67,7 +70,7 @@ export class Refusals {
     const key = `${what} ${address ?? ''}`;
     if (this.#said.has(key) || this.#said.size >= linesPerMinute) return;
     this.#said.add(key);
-    this.#log.warn({limit: what, count: this.#counters[what], address, session, leg}, refusals[what]);
+    this.#log.warn({limit: what, count: this.#counters[what], address, session, leg, ...more}, refusals[what]);
   }
 }
 

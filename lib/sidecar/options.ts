@@ -4,7 +4,19 @@ import {CpmError} from '../errors.ts';
 
 const port = z.int().min(0).max(65_535);
 
+/** A relay of somebody else's that sessions go through (RFC 4976), and who we are there. */
+const via = z.strictObject({
+  uri: z.string(),
+  username: z.string(),
+  /** One of them, or an empty password. */
+  passwordFile: z.string().optional(),
+  passwordVariable: z.string().optional(),
+  /** For how long a path is asked; undefined: as long as the relay likes. */
+  expiresSeconds: z.int().positive().optional(),
+});
+
 const side = z.strictObject({
+  via: via.optional(),
   /** Where MSRP connections are accepted; port 0 takes a free one. */
   listen: z.strictObject({host: z.string().default('127.0.0.1'), port: port.default(0)}).prefault({}),
   /** What peers are told, where it differs: a public address, a forwarded port. */
@@ -113,6 +125,7 @@ const schema = z.strictObject({
     .prefault({}),
 });
 
+export type Via = z.output<typeof via>;
 export type RelayOptions = z.output<typeof schema>;
 
 /** Reads the options. Throws `CPM_RELAY_OPTIONS` (500) that names what is wrong. */

@@ -16,8 +16,6 @@ export interface SessionOptions {
   readonly id: string;
   /** Our own MSRP URI. */
   readonly uri: string;
-  /** URIs of relays of ours, where to connect first (RFC 4976). */
-  readonly relays?: readonly string[];
   readonly refuses: boolean;
   readonly maxMessageBytes: number;
 }
@@ -34,8 +32,8 @@ export class Session {
   readonly id: string;
   /** Our own MSRP URI: From-Path of our requests. */
   readonly uri: string;
-  /** Relays of ours that our requests pass first. */
-  readonly relays: readonly string[];
+  /** Relays that our requests pass first, the nearest one in front (RFC 4976). */
+  relays: readonly string[] = [];
   readonly maxMessageBytes: number;
   readonly sender: Sender;
   readonly offers: Offers;
@@ -64,6 +62,8 @@ export class Session {
   /** From-Path and Content-Type of the last message: those of the next one are likely the same. */
   heardFrom: string | undefined;
   usualType: string | undefined;
+  /** Its connection is to a relay of ours (RFC 4976), whoever the peer is. */
+  #isThrough = false;
   lastActivity: number;
 
   constructor(exchange: Exchange, owner: Owner, options: SessionOptions) {
@@ -71,7 +71,6 @@ export class Session {
     this.owner = owner;
     this.id = options.id;
     this.uri = options.uri;
-    this.relays = options.relays ?? [];
     this.maxMessageBytes = options.maxMessageBytes;
     this.#refuses = options.refuses;
     this.sender = new Sender(this);
@@ -95,7 +94,7 @@ export class Session {
 
   /** Our URIs, for a=path. */
   get path(): readonly string[] {
-    return [...this.relays, this.uri];
+    return [...this.relays.toReversed(), this.uri];
   }
 
   /** Whole messages without a settlement. */
@@ -133,12 +132,22 @@ export class Session {
     this.remotePath = [...this.relays, ...remote.path].join(' ');
     if (before === this.remotePath) return;
     this.heardFrom = undefined;
+    const through = this.#isThrough ? this.connection : undefined;
     if (before !== undefined) {
-      this.#unbind();
+      if (through === undefined) this.#unbind();
+      else this.#isBound = false;
       for (const feeder of this.feeders) feeder.restart();
     }
-    if (remote.active && !this.#isBound) this.#connect(remote.path[0] ?? '');
-    else if (this.isBound) this.ready();
+    if (remote.active && !this.#isBound) {
+      if (through) this.#sayHello(through);
+      else this.#connect(remote.path[0] ?? '');
+    } else if (this.isBound) this.ready();
+  }
+
+  /** Its connection is this one, to a relay of ours, from before there is a peer. */
+  goThrough(connection: Connection): void {
+    this.#isThrough = true;
+    this.#attach(connection);
   }
 
   #connect(uri: string): void {

@@ -2,13 +2,15 @@
  * Requests of ours on one connection that wait for their answer. A transaction id is the slot it stands in and 66 random bits
  * (RFC 4975 §7.1 asks for 64): nobody can write its end-line into a body beforehand, and an answer finds its slot without a search.
  */
+import type {FrameHead} from '../codecs/msrp/frame.ts';
 import {randomFillSync} from 'node:crypto';
 
 /** Why a request got no answer. */
 export type NoAnswer = 'silent' | 'lost';
 
 export interface TransactionOwner<Context> {
-  onAnswer(context: Context, status: number): void;
+  /** `head` lives as long as the call. */
+  onAnswer(context: Context, status: number, head: FrameHead | undefined): void;
   onNoAnswer(context: Context, why: NoAnswer): void;
 }
 
@@ -21,7 +23,7 @@ export interface Transaction {
   deadline: number;
   readonly milliseconds: number;
   /** Hands the outcome to its owner. */
-  answer(status: number): void;
+  answer(status: number, head?: FrameHead): void;
   fail(why: NoAnswer): void;
 }
 
@@ -40,8 +42,8 @@ class Request<Context> implements Transaction {
     this.#context = context;
   }
 
-  answer(status: number): void {
-    this.#owner.onAnswer(this.#context, status);
+  answer(status: number, head?: FrameHead): void {
+    this.#owner.onAnswer(this.#context, status, head);
   }
 
   fail(why: NoAnswer): void {

@@ -81,7 +81,8 @@ export class SidecarLeg implements Leg {
   connect(remote: RemoteMedia): void {
     if (this.#end !== undefined) return;
     this.#remote = remote;
-    const explicitChunks = remote.chunks === 'explicit';
+    // Not every relay on the way takes frames of any length, and it is not the peer who says so.
+    const explicitChunks = remote.chunks === 'explicit' || this.path.length > 1;
     const active = remote.connection === 'active';
     this.#stream.command({connect: {leg: this.#number, path: remote.path, active, explicitChunks}});
   }

@@ -7,9 +7,10 @@ export function relayArgument(
   control: string,
 ): {readonly control: string} & Readonly<Record<string, unknown>> {
   const {certificateFile: cert, keyFile: key, authorityFile: ca} = relay.tls;
-  const side = ({listenHost, listenPort, advertisedHost, advertisedPort}: Config['relay']['access']): object => ({
+  const side = ({listenHost, listenPort, advertisedHost, advertisedPort, via}: Config['relay']['access']): object => ({
     listen: {host: listenHost, port: listenPort},
     advertise: {host: advertisedHost, port: advertisedPort},
+    ...(via.uri === undefined ? {} : {via}),
   });
   return {
     // So that a process of another version is not taken over.

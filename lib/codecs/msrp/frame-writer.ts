@@ -106,6 +106,26 @@ export function writeReport(sink: ByteSink, frame: ReportFrame): void {
   writeEndLine(sink, frame.transactionId, '$', false);
 }
 
+export interface AuthFrame {
+  readonly transactionId: string;
+  /** The relay's URI. */
+  readonly toPath: string;
+  readonly fromPath: string;
+  readonly authorization: string | undefined;
+  /** Seconds for which the path is asked. */
+  readonly expires: number | undefined;
+}
+
+/** An AUTH (RFC 4976 §5.1). Throws a RangeError where the credentials would not stay on their line. */
+export function writeAuth(sink: ByteSink, frame: AuthFrame): void {
+  const {transactionId, toPath, fromPath, authorization, expires} = frame;
+  if (/[\r\n]/.test(authorization ?? '')) throw new RangeError('credentials are one line');
+  const credentials = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`;
+  sink.latin1(`MSRP ${transactionId} AUTH\r\nTo-Path: ${toPath}\r\nFrom-Path: ${fromPath}\r\n${credentials}`);
+  if (expires !== undefined) sink.latin1(`Expires: ${expires}\r\n`);
+  writeEndLine(sink, transactionId, '$', false);
+}
+
 /** Whether an end-line of this transaction id stands in the octets. */
 export function occursIn(transactionId: string, octets: Uint8Array): boolean {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).includes(

@@ -45,6 +45,7 @@ export interface FrameHead {
 export const statusTexts: Readonly<Record<number, string>> = {
   200: 'OK',
   400: 'Bad Request',
+  401: 'Unauthorized',
   403: 'Forbidden',
   408: 'Request Timeout',
   413: 'Message Too Large',
