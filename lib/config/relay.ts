@@ -6,7 +6,9 @@ const via = z
     uri: msrpUri.optional().describe('The relay, `msrp://HOST:PORT;tcp`; unset: none.'),
     username: z.string().default('').describe('Who we are to it.'),
     passwordFile: file.optional().describe('The password, alone in a file.'),
-    passwordVariable: text.optional().describe('Or the environment variable that it stands in.'),
+    passwordVariable: text
+      .optional()
+      .describe('Or the environment variable that it stands in; both unset: an empty one.'),
     expiresSeconds: whole(60, 604_800)
       .optional()
       .describe('For how long a path is asked; unset: as long as the relay likes.'),
