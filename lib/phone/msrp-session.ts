@@ -108,6 +108,10 @@ export class MsrpSession {
   }
 
   /** The peer's a=path. */
+  get remotePath(): readonly string[] {
+    return this.#remotePath;
+  }
+
   set remotePath(path: readonly string[]) {
     this.#remotePath = path;
   }

@@ -1,5 +1,8 @@
+import {writeFileSync} from 'node:fs';
+import path from 'node:path';
 import {account} from '../../../lib/phone/ledger.ts';
 import {bobAddress, deployment} from '../../support/deployment.ts';
+import {temporaryFolder} from '../../support/temporary-folder.ts';
 import {startKamailio} from './kamailio.ts';
 import {testWith} from './programs.ts';
 
@@ -50,5 +53,49 @@ withKamailio(
       inOrder: true,
     });
     t.is(await live.end(), 200);
+  },
+);
+
+withKamailio(
+  'RFC 4976 §5.1 §9.1: the PF goes through a relay that asks for a digest: what waits and what is live passes it, both ways',
+  async (t) => {
+    const uri = await startKamailio(t, 's3cret');
+    const passwordFile = path.join(await temporaryFolder(t), 'relay-password');
+    writeFileSync(passwordFile, 's3cret\n', {mode: 0o600});
+    const via = {uri, username: 'pf', passwordFile};
+    const pf = await deployment(t, {config: {relay: {access: {listenPort: 0, via}}}});
+    const [alice, bob] = [await pf.alice(), await pf.bob({notifications: 'message'})];
+    await alice.register();
+
+    const away = await alice.startChat(bobAddress);
+    for (const text of texts) t.true((await away.sendText(text)).accepted);
+    await away.end();
+    await bob.register();
+    await bob.messages.atLeast(texts.length);
+    const delivery = await bob.sessions.first(({deferred}) => deferred);
+    // The path that Bob was given leads through the relay.
+    t.is(delivery.msrp.remotePath.length, 2);
+    t.true(delivery.msrp.remotePath[0]?.startsWith(uri.replace(/;.*/, '/')));
+    await delivery.ended;
+    const bothKinds = ({notified}: {readonly notified: readonly string[]}): boolean => notified.length >= 2;
+    await alice.sent.atLeast(texts.length, bothKinds);
+    const whole = {sent: 5, accepted: 5, delivered: 5, notified: 5, identical: true, inOrder: true};
+    t.deepEqual(account(alice.sent.items, bob.messages.items), whole);
+
+    const live = await alice.startChat(bobAddress);
+    await live.sendText('are you there?');
+    const answering = await bob.sessions.first(({deferred, call}) => !deferred && !call.over);
+    for (const text of texts) {
+      await answering.sendText(text);
+      await live.sendText(text);
+    }
+    await alice.sent.atLeast(11, bothKinds);
+    await bob.sent.atLeast(texts.length, bothKinds);
+    t.deepEqual(account(bob.sent.items, alice.messages.items), whole);
+    t.is(await live.end(), 200);
+    // Two sessions of Bob's, each with a path of its own.
+    const {relays} = (await pf.status()) as {relays: readonly {counters?: Record<string, number>}[]};
+    t.is(relays[0]?.counters?.['authorizations'], 2);
+    t.is(relays[0]?.counters?.['relayRefused'], 0);
   },
 );

@@ -9,13 +9,14 @@ import type {ExecutionContext} from 'ava';
 import {freePort} from '../../../lib/demo/pf-process.ts';
 import {startProgram, type Program} from './programs.ts';
 
-/** Starts one; gives the URI to which phones send their AUTH. It ends with the test. */
-export async function startKamailio(t: ExecutionContext): Promise<string> {
+/** Starts one; gives the URI to which AUTH is sent: by anybody, or, with a password, by the user `pf` alone. It ends with the test. */
+export async function startKamailio(t: ExecutionContext, password?: string): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'cpm-kamailio-'));
   t.teardown(() => rm(folder, {recursive: true, force: true}));
   const port = await freePort();
   const program = startProgram(t, 'kamailio', [
     ...['-f', path.resolve('test/fixtures/kamailio/kamailio.cfg'), '-A', `RELAY_PORT=${port}`],
+    ...(password === undefined ? [] : ['-A', `RELAY_PASSWORD="${password}"`]),
     // In the foreground, messages on stderr, sockets and pid in our folder, little memory.
     ...['-DD', '-E', '-Y', folder, '-P', path.join(folder, 'pid'), '-m', '16', '-M', '4'],
   ]);
