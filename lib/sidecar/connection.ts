@@ -117,6 +117,7 @@ export class Connection {
         },
       },
       {...exchange.options.limits, jumpBytes: 128 * 1024},
+      exchange.spool.large,
     );
     wire.onInput = (input) => {
       this.#readAt = exchange.clock.now();
@@ -129,6 +130,15 @@ export class Connection {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Octets ever put in to be written; when as many have left, nobody looks at them any more. */
+  get enqueuedBytes(): number {
+    return this.#output.enqueued;
+  }
+
+  get writtenBytes(): number {
+    return this.#flushed;
   }
 
   get queuedBytes(): number {
@@ -166,9 +176,9 @@ export class Connection {
   }
 
   /** A SEND whose body follows piece by piece. `whole`: all of it follows before anything else can be written. */
-  open(transaction: Transaction, head: Omit<SendHead, 'transactionId'>, whole: boolean): OpenFrame {
+  open(transaction: Transaction, head: SendHead, whole: boolean): OpenFrame {
     this.#beforeFrame();
-    writeSendHead(this.#output, {...head, transactionId: transaction.id});
+    writeSendHead(this.#output, transaction.id, head);
     const frame = new Frame(this.#output, transaction, whole, this.#onFrame);
     this.#frame = frame;
     this.#written();

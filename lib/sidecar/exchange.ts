@@ -7,11 +7,12 @@ import type {Clock} from '../ports/clock.ts';
 import type {Ids} from '../ports/ids.ts';
 import type {Log} from '../ports/log.ts';
 import {AuthClient} from './auth-client.ts';
+import {Blocks} from './blocks.ts';
 import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
 import {Addresses, Refusals} from './limits.ts';
 import type {RelayOptions} from './options.ts';
-import {Blocks} from './output.ts';
+import {blockBytes} from './output.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
@@ -44,7 +45,7 @@ export class Exchange {
   readonly refusals: Refusals;
   readonly spool: SpoolRoom;
   readonly random = new RandomTexts();
-  readonly blocks = new Blocks();
+  readonly blocks = new Blocks(blockBytes, 64);
   /** What a plain socket has to give is read into this, whichever socket it is. */
   readonly #input = Buffer.allocUnsafeSlow(inputBytes);
   /** By session-id (row E5). */

@@ -3,31 +3,15 @@
  * in one write. The blocks are used by all connections in turn: one that has nothing to write has none.
  */
 import type {ByteSink} from '../codecs/msrp/frame-writer.ts';
+import type {Blocks} from './blocks.ts';
 
 /** Octets from which on a piece is not copied, and may not change any more. */
 export const largePiece = 4096;
 /** Octets from which on a call of the engine is faster than a loop. */
 const longText = 64;
 /** Octets of a block: what a connection writes in a turn mostly fits. */
-const blockBytes = 32 * 1024;
-/** Blocks kept for later. */
-const spareBlocks = 64;
+export const blockBytes = 32 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
-
-/** The blocks of a process. */
-export class Blocks {
-  readonly #spare: Buffer[] = [];
-
-  take(least: number): Buffer {
-    if (least > blockBytes) return Buffer.allocUnsafeSlow(least);
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
-  }
-
-  /** Nobody looks at that block any more. */
-  give(block: Buffer): void {
-    if (this.#spare.length < spareBlocks && block.length === blockBytes) this.#spare.push(block);
-  }
-}
 
 export class Output implements ByteSink {
   readonly #blocks: Blocks;
@@ -113,7 +97,7 @@ export class Output implements ByteSink {
   #more(length: number): void {
     this.#cut();
     if (this.#room !== nothing) this.#full.push(this.#room);
-    this.#room = this.#blocks.take(length);
+    this.#room = this.#blocks.take(Math.max(length, blockBytes));
     this.#from = this.#to = 0;
   }
 

@@ -126,6 +126,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     else this.#backlog += chunk.length;
     if (frame && !frame.interrupted) {
       frame.end(flag);
+      this.#noteEnd(chunk.transfer);
       this.#check(chunk.transfer, chunk);
       return;
     }
@@ -203,6 +204,11 @@ export class Relay implements TransactionOwner<Forwarded> {
     return connection.open(transaction, head, whole);
   }
 
+  #noteEnd(transfer: Transfer): void {
+    const end = this.target.connection?.enqueuedBytes ?? Infinity;
+    transfer.writtenAt = Math.max(transfer.writtenAt, end);
+  }
+
   #sendAbort(transfer: Transfer): void {
     const {connection, writable} = this.target;
     if (!connection || !writable || this.#broken) return;
@@ -277,6 +283,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     this.#backlog -= bytes.length;
     const done = part.from >= part.to;
     frame.end(done ? part.flag : '+');
+    this.#noteEnd(transfer);
     if (done) {
       this.#queue.shift();
       transfer.pending -= 1;
@@ -339,7 +346,7 @@ export class Relay implements TransactionOwner<Forwarded> {
   #delivered(transfer: Transfer): void {
     this.source.exchange.counters.relayedMessages += 1;
     const copy = notificationIn(transfer);
-    this.source.settle(transfer, 200);
+    this.source.settle(transfer, 200, transfer.writtenAt <= (this.target.connection?.writtenBytes ?? -1));
     if (copy) this.source.owner?.notification(this.source, transfer.contentType, copy);
   }
 

@@ -314,8 +314,8 @@ export class Session {
   }
 
   /** The message is answered for. */
-  settle(transfer: Transfer, status: number): void {
-    transfer.settle(status);
+  settle(transfer: Transfer, status: number, unseen = false): void {
+    transfer.settle(status, unseen);
     this.#unsettled.delete(transfer);
     this.drained();
   }
@@ -351,6 +351,7 @@ export class Session {
     for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) {
       if (transfer.relay !== relay || transfer.settled !== undefined) continue;
       transfer.pending = 0;
+      transfer.writtenAt = Infinity;
       transfer.answerKept();
       relay.adopt(transfer);
     }
@@ -363,6 +364,7 @@ export class Session {
       if (transfer.relay !== relay) continue;
       transfer.relay = undefined;
       transfer.pending = 0;
+      transfer.writtenAt = Infinity;
       if (transfer.forwarded) transfer.status = status;
       if (this.owner === undefined) continue;
       if (transfer.complete) this.offers.add(transfer);

@@ -6,6 +6,7 @@ import {mkdir, mkdtemp, open, rm, type FileHandle} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {randomIds} from '../ports/ids.ts';
+import {Blocks} from './blocks.ts';
 import type {Counters} from './counters.ts';
 import type {RelayOptions} from './options.ts';
 import {largePiece} from './output.ts';
@@ -14,10 +15,13 @@ import {SpoolFile} from './spool-file.ts';
 
 /** What a piece costs beside its octets. */
 const overhead = 96;
+/** Octets of a block for long pieces: a chunk of the usual 64 KB with its end-line fits. */
+const largeBytes = 72 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
 export class SpoolRoom {
   readonly slabs = new Slabs();
+  readonly large = new Blocks(largeBytes, 64);
   readonly #options: RelayOptions['spool'];
   readonly #counters: Counters;
   #directory: Promise<string> | undefined;
@@ -99,6 +103,8 @@ export class Spool {
   #disk = 0;
   #file: SpoolFile | undefined;
   #released = false;
+  /** Views of it were handed out. */
+  #lent = false;
   #end = 0;
 
   constructor(room: SpoolRoom) {
@@ -118,12 +124,18 @@ export class Spool {
       this.#add({at, length: piece.length, bytes: slab.bytes, from: slab.used - piece.length, slab}, needsRoom);
       return piece;
     }
-    const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : Buffer.from(piece);
+    const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : this.#copy(piece);
     if (fits && this.#room.takeMemory(needsRoom)) {
       this.#add({at, length: piece.length, bytes, from: 0, slab: undefined}, needsRoom);
       return bytes;
     }
     return this.#toDisk(at, bytes) ? bytes : undefined;
+  }
+
+  #copy(piece: Buffer): Buffer {
+    const bytes = this.#room.large.take(piece.length);
+    bytes.set(piece);
+    return bytes.length === piece.length ? bytes : bytes.subarray(0, piece.length);
   }
 
   /** Calls back when everything written so far is where it stays; `kept` says whether it got there. At once where it is in memory. */
@@ -141,6 +153,7 @@ export class Spool {
   /** Octets from an offset; a promise where they are on disk. They are the caller's for good. */
   read(from: number, length: number): Buffer | Promise<Buffer> {
     if (this.#file !== undefined) return this.#file.read(from, length);
+    this.#lent = true;
     if (!this.#inOrder) this.#order();
     const found = this.#pieces.filter((piece) => piece.at < from + length && piece.at + piece.length > from);
     const views = found.map((piece) => {
@@ -174,9 +187,12 @@ export class Spool {
     }
   }
 
-  release(): void {
+  /** The octets are needed no more. `unseen`: nobody has to write them, or looks at them for any other reason; then their memory is used again. */
+  release(unseen = false): void {
     if (this.#released) return;
     this.#released = true;
+    if (unseen && !this.#lent)
+      for (const {slab, bytes} of this.#pieces) if (slab === undefined) this.#room.large.give(bytes);
     this.#forgetPieces();
     this.#room.giveMemory(this.#memory);
     this.#memory = 0;

@@ -33,6 +33,8 @@ export class Transfer {
   pending = 0;
   /** Octets of it have gone to a next hop. */
   forwarded = false;
+  /** Where its last frame ended among all octets that were put into a connection; infinite when there were several connections. */
+  writtenAt = 0;
   /** The answer of a next hop that did not take it. */
   status: number | undefined;
   /** It was answered for good; later chunks get the same. */
@@ -88,13 +90,13 @@ export class Transfer {
     chunk.answer(200);
   }
 
-  /** The message is answered for; every chunk that still waits gets that answer. */
-  settle(status: number): void {
+  /** The message is answered for; every chunk that still waits gets that answer. `unseen`: nobody looks at its octets any more. */
+  settle(status: number, unseen = false): void {
     if (this.settled !== undefined) return;
     this.settled = status;
     for (const chunk of this.#unanswered) chunk.answer(status);
     this.#unanswered.length = 0;
-    this.spool.release();
+    this.spool.release(unseen);
   }
 }
 

@@ -58,7 +58,7 @@ test('E3 a relayed pair without its PF ends when the grace time is over, or when
 test('E3 a relay process without a PF ends by itself after the configured time, and not before', async (t) => {
   const directory = folder();
   const control = `unix:${path.join(directory, 'c.sock')}`;
-  const child = await startRelay(control, {exitWhenOrphanedSeconds: 1});
+  const child = await startRelay(control, {exitWhenOrphanedSeconds: 4});
   const plane = connectPlane(control);
   await boundLeg(plane);
   await plane.close();

@@ -7,7 +7,7 @@
  * @clause RFC 4975 §7.1.1 E3
  */
 import {CpmError} from '../../errors.ts';
-import {Gathered} from './gathered.ts';
+import {Gathered, type Memory} from './gathered.ts';
 import type {Flag, FrameHead} from './frame.ts';
 import {flagOf, HeadReader, tooLong, unintelligible} from './head-reader.ts';
 
@@ -43,9 +43,13 @@ export interface FrameParser {
   readonly examined: number;
 }
 
-/** A parser for one direction of one connection. */
-export function createFrameParser(handlers: FrameHandlers, limits: FrameLimits = defaultFrameLimits): FrameParser {
-  return new Parser(handlers, limits);
+/** A parser for one direction of one connection. `memory`: for bodies that have to wait for their end. */
+export function createFrameParser(
+  handlers: FrameHandlers,
+  limits: FrameLimits = defaultFrameLimits,
+  memory: Memory = {take: (octets) => Buffer.allocUnsafeSlow(octets)},
+): FrameParser {
+  return new Parser(handlers, limits, memory);
 }
 
 const lf = 0x0a;
@@ -81,11 +85,12 @@ class Parser implements FrameParser {
   #started = false;
 
   /** Octets of a body, its end-line included, that wait for their end to be seen. */
-  readonly #gathered = new Gathered();
+  readonly #gathered: Gathered;
   #awaited = 0;
   #believes = true;
 
-  constructor(handlers: FrameHandlers, limits: FrameLimits) {
+  constructor(handlers: FrameHandlers, limits: FrameLimits, memory: Memory) {
+    this.#gathered = new Gathered(memory);
     this.#handlers = handlers;
     this.#limits = limits;
     hyphens.copy(this.#delimiter);

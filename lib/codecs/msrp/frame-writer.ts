@@ -15,7 +15,6 @@ export interface ByteSink {
 }
 
 export interface SendHead {
-  readonly transactionId: string;
   /** Lists of URIs, separated by blanks. */
   readonly toPath: Octets;
   readonly fromPath: Octets;
@@ -29,6 +28,7 @@ export interface SendHead {
 }
 
 export interface SendFrame extends SendHead {
+  readonly transactionId: string;
   /** Written only with a `contentType`. */
   readonly body?: Uint8Array | undefined;
   readonly flag: Flag;
@@ -54,8 +54,8 @@ export interface ReportFrame {
 }
 
 /** Start line and headers of a SEND, and the blank line where a body follows. The frame is then ended by `writeEndLine`. */
-export function writeSendHead(sink: ByteSink, head: SendHead): void {
-  writeRequest(sink, 'SEND', head);
+export function writeSendHead(sink: ByteSink, transactionId: string, head: SendHead): void {
+  writeRequest(sink, transactionId, 'SEND', head);
   if (head.successReport === true) sink.latin1('Success-Report: yes\r\n');
   if (head.failureReport !== undefined) sink.latin1(`Failure-Report: ${head.failureReport}\r\n`);
   if (head.contentType === undefined) return;
@@ -81,7 +81,7 @@ export function writeSend(sink: ByteSink, frame: SendFrame): void {
   if (frame.body !== undefined && occursIn(frame.transactionId, frame.body)) {
     throw new RangeError('the body holds the end-line of this transaction id');
   }
-  writeSendHead(sink, frame);
+  writeSendHead(sink, frame.transactionId, frame);
   if (hasBody && frame.body !== undefined) sink.bytes(frame.body);
   writeEndLine(sink, frame.transactionId, frame.flag, hasBody);
 }
@@ -101,7 +101,7 @@ export function writeResponse(sink: ByteSink, frame: ResponseFrame): void {
 
 /** A REPORT (RFC 4975 §7.1.2). It is never answered. */
 export function writeReport(sink: ByteSink, frame: ReportFrame): void {
-  writeRequest(sink, 'REPORT', frame);
+  writeRequest(sink, frame.transactionId, 'REPORT', frame);
   sink.latin1(`Status: 000 ${statusLine(frame.status)}\r\n`);
   writeEndLine(sink, frame.transactionId, '$', false);
 }
@@ -146,9 +146,14 @@ export function bytesOf(write: (sink: ByteSink) => void): Buffer {
   return Buffer.concat(pieces);
 }
 
-function writeRequest(sink: ByteSink, method: string, head: Omit<SendHead, 'failureReport'>): void {
+function writeRequest(
+  sink: ByteSink,
+  transactionId: string,
+  method: string,
+  head: Omit<SendHead, 'failureReport'>,
+): void {
   sink.latin1('MSRP ');
-  sink.latin1(head.transactionId);
+  sink.latin1(transactionId);
   sink.latin1(method === 'SEND' ? ' SEND\r\nTo-Path: ' : ` ${method}\r\nTo-Path: `);
   put(sink, head.toPath);
   sink.latin1('\r\nFrom-Path: ');

@@ -4,9 +4,20 @@
 const firstBytes = 16 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
+/** Where memory is had. */
+export interface Memory {
+  /** At least so many octets. */
+  take(octets: number): Buffer;
+}
+
 export class Gathered {
+  readonly #memory: Memory;
   #room = nothing;
   #length = 0;
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
 
   get length(): number {
     return this.#length;
@@ -17,7 +28,7 @@ export class Gathered {
     const length = this.#length + to - from;
     let copied = to - from;
     if (length > this.#room.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(awaited, Math.max(firstBytes, 4 * length)));
+      const larger = this.#memory.take(Math.min(awaited, Math.max(firstBytes, 4 * length)));
       this.#room.copy(larger, 0, 0, this.#length);
       copied += this.#length;
       this.#room = larger;
