@@ -1,12 +1,13 @@
 import type {Config} from './config/load.ts';
-import {connectServer, useServer} from './adapters/drachtio/connection.ts';
+import {connectServer, useServer, type SipServer} from './adapters/drachtio/connection.ts';
+import {listenForServers, type SipListener} from './adapters/drachtio/listener.ts';
 import {createSip, type DrachtioSip, type DrachtioSipOptions} from './adapters/drachtio/sip.ts';
 import {ensureEmbeddedServer, type EmbeddedServerProcess} from './adapters/drachtio/embedded-server-process.ts';
 import {watchEventLoop} from './adapters/event-loop.ts';
 import {openStore} from './adapters/open-store.ts';
 import {openMediaPlane} from './adapters/sidecar/open-media-plane.ts';
 import type {App, PartState} from './ports/app.ts';
-import {policyOf, servedRulesOf} from './policy.ts';
+import {policyOf, servedRulesOf, trustOf} from './policy.ts';
 import {systemClock, type Clock} from './ports/clock.ts';
 import {randomIds, type Ids} from './ports/ids.ts';
 import type {Log} from './ports/log.ts';
@@ -41,6 +42,8 @@ export interface Parts {
 }
 
 const connectMilliseconds = 3000;
+/** After the loss of one of several SIP servers all that it had under way has failed. */
+const lossMilliseconds = 1000;
 /** What ending the sessions may take at the end of a drain, on top of a second drain time: a BYE has its answer by then, or will have none. */
 const farewellMilliseconds = 5000;
 
@@ -89,7 +92,14 @@ export function createFunction(parts: Parts): CpmFunction {
     const restart = takeOver(context);
     sip.onConnection((connected) => {
       log.info({connected}, connected ? 'the SIP server is there' : 'the SIP server is away');
-      restart('start');
+    });
+    sip.onServer((_, connected) => {
+      // What was under way on a lost one has failed within a moment: another one takes it, before the retry would come.
+      if (connected) restart('start');
+      else
+        clock.after(lossMilliseconds, () => {
+          restart('start');
+        });
     });
     store.onAvailability((available) => {
       log.info({available}, available ? 'the store is back' : 'the store is away');
@@ -145,8 +155,20 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
       : await ensureEmbeddedServer({...embedded, runtimeDirectory, clock, ids: randomIds, log});
   const addresses = own === undefined ? drachtio : [own.address];
   const servers = addresses.map((address) => connectServer(address, {clock, log}));
-  const sip = createSip({...sipOptions(config), servers, clock, log});
+  const listener = await listenerFor(config, servers, log);
+  const sip = createSip({...sipOptions(config), servers, listener, clock, log});
   return {sip, media, store, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
+}
+
+/** Where drachtio servers connect to us, where they are to. */
+async function listenerFor(
+  {sip: {listen}}: Config,
+  servers: readonly SipServer[],
+  log: Log,
+): Promise<SipListener | undefined> {
+  const {host, port, secret} = listen;
+  if (port === undefined || secret === undefined) return undefined;
+  return listenForServers({host, port, secret, allows: trustOf(listen.servers), servers, clock: systemClock, log});
 }
 
 /** The PF on parts that are open: requests that are not for it go on along their Route. */

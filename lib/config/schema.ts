@@ -94,6 +94,12 @@ export const schema = z
       if (['0.0.0.0', '::'].includes(config.relay[side].advertisedHost ?? config.relay[side].listenHost))
         mistake(['relay', side, 'advertisedHost'], 'an address that peers can reach');
 
+    const {port, secret} = config.sip.listen;
+    if (port !== undefined && secret === undefined)
+      mistake(['sip', 'listen', 'secret'], 'the admin secret of the servers');
+    if (port !== undefined && config.sip.drachtio.length === 0)
+      mistake(['sip', 'drachtio'], 'a server at least, over which the PF sends what it originates');
+
     const {certificateFile, keyFile, authorityFile} = config.relay.tls;
     const withTls = certificateFile !== undefined && keyFile !== undefined && authorityFile !== undefined;
     const control = [config.relay.control, ...config.relay.sidecars];

@@ -1,11 +1,33 @@
 import {z} from 'zod';
-import {addressRange, host, listenPort, peerPort, sipUri, text, whole} from './values.ts';
+import {addressRange, file, host, listenPort, peerPort, sipUri, text, whole} from './values.ts';
 
 const drachtioServer = z.strictObject({
   host: host.describe('Where drachtio listens for applications.'),
-  port: peerPort.default(9022).describe('Its admin port.'),
+  port: peerPort.default(9022).describe('Its admin port; its tls-port where tls is given.'),
   secret: text.meta({secret: true}).describe('Its admin secret.'),
+  tls: z
+    .strictObject({
+      authorityFile: file.optional().describe('Who may have signed its certificate, PEM; unset: those of the system.'),
+      serverName: host.optional().describe('The name in its certificate; unset: the host.'),
+    })
+    .optional()
+    .describe('TLS on the admin connection; `{}` for the authorities of the system.'),
 });
+
+const listen = z
+  .strictObject({
+    host: host.default('127.0.0.1').describe('Address on which it listens for drachtio servers.'),
+    port: listenPort
+      .optional()
+      .describe('Port on which it does; unset: no server connects to the PF. 0 takes a free one.'),
+    secret: text.optional().meta({secret: true}).describe('Their admin secret; unset: none may connect.'),
+    servers: z
+      .array(addressRange)
+      .default(['127.0.0.1', '::1'])
+      .describe('Who may connect: the secret is told to whoever does.'),
+  })
+  .prefault({})
+  .describe('Where drachtio servers connect to the PF for each call (their request-handlers), besides sip.drachtio.');
 
 const embeddedServer = z
   .strictObject({
@@ -25,6 +47,7 @@ export const sip = z
       .default([])
       .meta({example: {host: '127.0.0.1', port: 9022, secret: '${DRACHTIO_SECRET}'}})
       .describe('The drachtio servers. None: the embedded server is started.'),
+    listen,
     embedded: embeddedServer,
     contactHost: host.optional().describe("Host in our Contact; unset: the server's own."),
     homeDomain: host.default('localhost').describe('Domain of the served users.'),

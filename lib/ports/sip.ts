@@ -31,6 +31,8 @@ export interface SipReply {
 
 /** A request outside a dialog. It gets exactly one of `respond` (final) and `proxy`; a second final answer is dropped and logged. */
 export interface IncomingRequest extends SipRequestView {
+  /** Name of the server that it came through. */
+  readonly server: string;
   /** Rejects only where nothing went out and another answer can: a body too large for the server (513), or without Content-Type (500). */
   respond(status: number, reply?: SipReply): Promise<void>;
   /** Lets it go on unchanged along its Route, or to its Request-URI (record-routing INVITEs); resolves when that is done. */
@@ -59,6 +61,8 @@ export interface OutgoingRequest {
   readonly route?: readonly string[];
   /** Next hop without a Route header (an outbound proxy that is not record-routed), `sip:host:port;transport=tcp`. */
   readonly nextHop?: string;
+  /** Name of the server by which it should go out: that of the call it belongs to. Another one takes it while that is away. */
+  readonly via?: string;
 }
 
 export type InviteOutcome =
@@ -116,14 +120,23 @@ export interface Sip {
   /** MESSAGE, OPTIONS …: resolves with the final response; 408 or 503 stand for none. Never rejects. */
   request(method: string, request: OutgoingRequest): Promise<SipResponseView>;
   subscribe(options: SubscriptionOptions): Promise<Subscription>;
-  /** BYE for a dialog that an earlier life of this node left in the server, by its recorded id. Resolves with the status, 481 when unknown. */
-  endLeftDialog(id: string, headers: Readonly<Record<string, string>>): Promise<number>;
+  /**
+   * BYE for a dialog that an earlier life of this node left in a server. Resolves with the status, 481 when it is unknown, and undefined while the
+   * server that holds it is away.
+   */
+  endLeftDialog(
+    dialog: {readonly id: string; readonly server: string},
+    headers: Readonly<Record<string, string>>,
+  ): Promise<number | undefined>;
   /** `sip:host:port;transport=…` of this PF as the network reaches it, for Contact. */
   readonly contactUri: string;
   /** Whether a URI's host and port are this PF's own: the SIP server's listening addresses, or the advertised one. */
   readonly isOwn: (uri: string) => boolean;
+  /** Whether any server is connected. */
   readonly connected: boolean;
   onConnection(listener: (connected: boolean) => void): void;
+  /** Told of each server that comes or goes. */
+  onServer(listener: (name: string, connected: boolean) => void): void;
 }
 
 /** What the adapter hands to the procedures. `pass` means: not for the PF, the application's own handlers go on (or it is proxied where there are none). */

@@ -12,14 +12,24 @@ const reason = {Reason: 'SIP;cause=503;text="Service Unavailable"'};
 export function takeOver(context: Context): (trigger: Extract<Trigger, 'start' | 'store-back'>) => void {
   const {store, sip, users, deliveries, clock, log, policy} = context;
   const begun = clock.now();
+  let leased = true;
   let inherited = true;
   let running = false;
+  let again: Extract<Trigger, 'start' | 'store-back'> | undefined;
 
   async function endInheritance(): Promise<void> {
-    await store.leases.releaseNode(policy.node);
-    const left = await store.dialogRecords.ofNode(policy.node);
-    for (const dialog of left.filter(({openedAt}) => openedAt < begun)) {
-      const status = await sip.endLeftDialog(dialog.id, reason);
+    if (leased) await store.leases.releaseNode(policy.node);
+    leased = false;
+    const left = (await store.dialogRecords.ofNode(policy.node)).filter(({openedAt}) => openedAt < begun);
+    inherited = false;
+    for (const dialog of left) {
+      const status = await sip.endLeftDialog(dialog, reason);
+      if (status === undefined) {
+        // Its server is away: it is ended when that is back.
+        inherited = true;
+        continue;
+      }
+
       log.info({status}, 'a dialog of an earlier life of this node is ended');
       await store.dialogRecords.forget(dialog.id);
     }
@@ -37,14 +47,18 @@ export function takeOver(context: Context): (trigger: Extract<Trigger, 'start' |
 
   async function run(trigger: Trigger): Promise<void> {
     if (inherited) await endInheritance();
-    inherited = false;
     await users.flush();
     await startAll(trigger);
   }
 
-  return (trigger) => {
+  function begin(trigger: Extract<Trigger, 'start' | 'store-back'>): void {
     // Both server and store must be there; whichever comes last calls again.
-    if (running || !sip.connected || !store.available) return;
+    if (!sip.connected || !store.available) return;
+    if (running) {
+      again = trigger;
+      return;
+    }
+
     running = true;
     run(trigger)
       .catch((error: unknown) => {
@@ -52,6 +66,11 @@ export function takeOver(context: Context): (trigger: Extract<Trigger, 'start' |
       })
       .finally(() => {
         running = false;
+        const next = again;
+        again = undefined;
+        if (next !== undefined) begin(next);
       });
-  };
+  }
+
+  return begin;
 }

@@ -2,20 +2,11 @@ import Srf from 'drachtio-srf';
 import type {Socket} from 'node:net';
 import type {Clock} from '../../ports/clock.ts';
 import type {Log} from '../../ports/log.ts';
+import {keepConnecting, tlsOptions, type DrachtioAddress, type Reconnection} from './keep-connecting.ts';
 import type {SrfAgent, SrfInstance} from './srf-types.ts';
 import {guardWire, type Wire} from './wire.ts';
 
-/** drachtio-srf begins with 255 ms and multiplies by 1.7; a server that comes back is met within this time. */
-const longestReconnectPause = 5000;
-
 const closeMilliseconds = 1000;
-
-/** Where a drachtio server listens for applications. */
-export interface DrachtioAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly secret: string;
-}
 
 /** One drachtio server as the adapter uses it: its drachtio-srf instance, the guarded wire, and what hangs on the connection. */
 export interface SipServer {
@@ -28,10 +19,12 @@ export interface SipServer {
   /** SIP addresses on which the server listens, `udp/192.0.2.1:5060`; of the last connection. */
   readonly hostPorts: readonly string[];
   onConnection(listener: (connected: boolean) => void): void;
-  /** Runs it once, now or as soon as the connection is there. */
-  whenConnected(run: () => void): void;
+  /** Runs it once, now or as soon as there is a connection to the server: over this one, or the one that it is given. */
+  whenConnected(run: (server: SipServer) => void): void;
   /** Registers what to do if the connection goes; the function returned takes it back. */
   ifLost(lost: () => void): () => void;
+  /** Needs the connection until the function returned is called; one that the server made for a single call is closed when nobody does. */
+  keep(): () => void;
   /** Closes a connection that the adapter made; leaves an application's own alone. The server has forgotten us when it resolves. */
   close(): Promise<void>;
 }
@@ -41,12 +34,13 @@ interface Surroundings {
   readonly log: Log;
 }
 
-/** Connects to a drachtio server and goes on connecting until `close`, with growing pauses. Never throws, never ends the process. */
+/**
+ * Connects to a drachtio server and goes on connecting until `close`, with growing pauses. Never ends the process.
+ * @throws CpmError `CPM_SIP_TLS` (500) at once when a file for its TLS cannot be read.
+ */
 export function connectServer(address: DrachtioAddress, surroundings: Surroundings): SipServer {
   const srf = new Srf() as unknown as SrfInstance;
-  return watch(srf, `${address.host}:${address.port}`, surroundings, () => {
-    srf.connect({...address, reconnect: {retryMaxDelay: longestReconnectPause}});
-  });
+  return watch(srf, `${address.host}:${address.port}`, surroundings, address);
 }
 
 /** Uses the `srf` of an application, which connects it itself, before or after. */
@@ -54,15 +48,18 @@ export function useServer(srf: unknown, name: string, surroundings: Surroundings
   return watch(srf as SrfInstance, name, surroundings);
 }
 
-function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, connect?: () => void): SipServer {
+function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, own?: DrachtioAddress): SipServer {
   const listeners = new Set<(connected: boolean) => void>();
   const pending = new Set<() => void>();
-  const waiting = new Set<() => void>();
+  const waiting = new Set<(server: SipServer) => void>();
   const sockets = new Set<Socket>();
   let wire: Wire | undefined;
   let connected = false;
   let closed = false;
   let hostPorts: readonly string[] = [];
+  let reconnection: Reconnection | undefined;
+  /** Whether the log has said why no connection comes about. */
+  let complained = false;
 
   function change(to: boolean): void {
     if (connected === to) return;
@@ -73,7 +70,13 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
         listener(to);
       }),
     );
-    if (to) runAll(takeAll(waiting));
+    if (to) {
+      runAll(
+        takeAll(waiting).map((run) => () => {
+          run(server);
+        }),
+      );
+    }
   }
 
   /** One listener's mistake keeps no other from being told. */
@@ -90,7 +93,10 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
   /** drachtio-srf does not look at the answers to its routes; a ping behind them does. */
   async function ready(addresses: string | null | undefined): Promise<void> {
     hostPorts = addresses?.split(',').filter((entry) => entry.includes('/')) ?? [];
-    if ((await wire?.flushed()) === true) change(!closed);
+    if ((await wire?.flushed()) !== true) return;
+    reconnection?.succeeded();
+    complained = false;
+    change(!closed);
   }
 
   function guard(agent: SrfAgent): void {
@@ -111,14 +117,15 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
   // Without a listener, drachtio-srf's error event ends the process at the first loss of the connection.
   srf.on('error', (error: unknown) => {
     log.debug({error, server: name}, 'no connection to the SIP server');
+    if (own?.tls === undefined || complained || isAway(error)) return;
+    complained = true;
+    log.error({error, server: name, code: 'CPM_SIP_TLS'}, 'the SIP server has no certificate that we take, or no TLS');
   });
   // The application's own event comes too late: after a refusal the pause until the next attempt has been chosen by then.
   srf.app.on('connect', (error: unknown, addresses?: string) => {
     if (!(error instanceof Error)) return void ready(addresses);
     log.error({server: name}, 'the SIP server refuses our secret');
-    // A wrong secret does not mend itself: ask again only after the longest pause.
-    const retry = srf.app.client?.wp.reconnectVars;
-    if (retry !== undefined) retry.retryDelay = longestReconnectPause;
+    reconnection?.refused();
   });
   if (srf.app.client === undefined) {
     const original = srf.connect.bind(srf);
@@ -127,12 +134,11 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
       if (srf.app.client !== undefined) guard(srf.app.client);
       return result;
     };
-    connect?.();
   } else {
     guard(srf.app.client);
   }
 
-  return {
+  const server: SipServer = {
     name,
     srf,
     get wire() {
@@ -149,25 +155,47 @@ function watch(srf: SrfInstance, name: string, {clock, log}: Surroundings, conne
       listeners.add(listener);
     },
     whenConnected(run) {
-      if (connected) run();
+      if (connected) run(server);
       else waiting.add(run);
     },
     ifLost(lost) {
       pending.add(lost);
       return () => pending.delete(lost);
     },
+    keep: () => () => undefined,
     async close() {
       closed = true;
-      if (connect === undefined) return;
-      // drachtio-srf's own disconnect throws while there is no connection, and leaves its timer running.
+      if (own === undefined) return;
+      // drachtio-srf's own disconnect throws while there is no connection.
       const wp = srf.app.client?.wp;
       if (wp !== undefined) wp.closing = true;
-      if (wp?.reconnectVars?.retryTimer) clearTimeout(wp.reconnectVars.retryTimer);
+      reconnection?.stop();
       change(false);
       await Promise.all([...sockets].map((socket) => endSocket(socket, clock)));
     },
   };
+  if (own !== undefined) {
+    const {host, port, secret} = own;
+    srf.connect({host, port, secret, tls: tlsOptions(own)});
+    const {client} = srf.app;
+    if (client !== undefined) reconnection = keepConnecting(client.wp, own, {clock, log});
+  }
+
+  return server;
 }
+
+/** Nobody there, or gone, as servers are at times. */
+const isAway = (error: unknown): boolean =>
+  [
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+  ].includes(String((error as NodeJS.ErrnoException | undefined)?.code));
 
 /** The server closes its side once it has taken us out of its list; one that does not is not waited for. */
 function endSocket(socket: Socket, clock: Clock): Promise<void> {
@@ -183,7 +211,7 @@ function endSocket(socket: Socket, clock: Clock): Promise<void> {
   });
 }
 
-function takeAll(callbacks: Set<() => void>): readonly (() => void)[] {
+function takeAll<T>(callbacks: Set<T>): readonly T[] {
   const all = [...callbacks];
   callbacks.clear();
   return all;

@@ -47,6 +47,8 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
   /** A BYE that came before anybody listened. */
   #missedBye: {readonly bye: SipRequestView; readonly by: 'peer' | 'server'} | undefined;
   readonly #stopWatching: () => void;
+  /** Lets go of the connection: nothing more will be said in this dialog. */
+  readonly #letGo: () => void;
   /** The ACK of our 200 came, or never will. */
   onAck: ((acknowledged: boolean) => void) | undefined;
 
@@ -56,6 +58,7 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     this.callId = options.callId;
     this.server = options.server.name;
     this.#body = options.body;
+    this.#letGo = options.server.keep();
     this.#stopWatching = options.server.ifLost(() => {
       this.#connectionLost();
     });
@@ -109,15 +112,22 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     const {server, log} = this.#options;
     const view = requestView(req, server);
     const byServer = req.source === 'application';
+    const answering = server.keep();
     const answered = this.#ended ? Promise.resolve(undefined) : this.#ends(view, byServer ? 'server' : 'peer');
-    if (byServer) return;
-    void answered.then((headers) =>
-      reply(server, res, {...headers, status: 200}, (error) => {
-        log.info({error}, 'a BYE could not be answered');
-      }).catch((error: unknown) => {
-        log.error({error}, 'the answer to a BYE is no valid one');
-      }),
-    );
+    if (byServer) {
+      answering();
+      return;
+    }
+
+    void answered
+      .then((headers) =>
+        reply(server, res, {...headers, status: 200}, (error) => {
+          log.info({error}, 'a BYE could not be answered');
+        }).catch((error: unknown) => {
+          log.error({error}, 'the answer to a BYE is no valid one');
+        }),
+      )
+      .finally(answering);
   }
 
   /** The dialog is over; resolves with what the BYE is answered with, after `byeAnswerMilliseconds` at the latest. */
@@ -157,6 +167,7 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     this.#ended = true;
     this.#stopWatching();
     this.#options.server.srf.removeDialog(this);
+    this.#letGo();
     this.onAck?.(false);
   }
 
@@ -173,11 +184,13 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     const body = new Uint8Array(0);
     void this.#ends({method: 'BYE', uri: '', callId: this.callId, source, header, body}, 'server');
     this.#bye = Promise.resolve(481);
-    server.whenConnected(() => {
-      this.#send('BYE', {headers: {Reason: reason}}, (answer) => {
+    server.whenConnected((now) => {
+      const options = dialogRequestOptions(now, {id: this.id}, {headers: {Reason: reason}});
+      const onFinal = (answer: FinalAnswer): void => {
         const status = answer.kind === 'failed' ? answer.status : answer.response.status;
         log.info({status}, 'ended a dialog that outlived the connection to the SIP server');
-      });
+      };
+      transact({server: now, method: 'BYE', uri: dialogUri, options, onFinal}, this.#options);
     });
   }
 

@@ -6,7 +6,7 @@ import type {Clock} from '../../ports/clock.ts';
 import type {Ids} from '../../ports/ids.ts';
 import type {Log} from '../../ports/log.ts';
 import {ensureOwnProcess, type OwnProcess} from '../own-process.ts';
-import type {DrachtioAddress} from './connection.ts';
+import type {DrachtioAddress} from './keep-connecting.ts';
 
 export interface EmbeddedServerOptions {
   readonly host: string;

@@ -13,6 +13,7 @@ import type {SrfMessage, SrfRequest, SrfResponse} from './srf-types.ts';
 const smallestSessionExpires = 90;
 
 export interface IncomingOptions {
+  /** The one that it came through. */
   readonly server: SipServer;
   readonly byeAnswerMilliseconds: number;
   /** `host:port` at which the network reaches us through this server. */
@@ -29,6 +30,9 @@ export class DrachtioRequest implements IncomingRequest {
   readonly uri: string;
   readonly callId: string;
   readonly source: IncomingRequest['source'];
+  readonly server: string;
+  /** Lets go of the connection: the request is over, as far as it is ours. */
+  protected readonly letGo: () => void;
   protected readonly req: SrfRequest;
   protected readonly res: SrfResponse;
   protected readonly options: IncomingOptions;
@@ -44,6 +48,8 @@ export class DrachtioRequest implements IncomingRequest {
     this.req = req;
     this.res = res;
     this.options = options;
+    this.server = options.server.name;
+    this.letGo = options.server.keep();
   }
 
   get body(): Uint8Array {
@@ -66,6 +72,8 @@ export class DrachtioRequest implements IncomingRequest {
       this.settled = false;
       throw error;
     }
+
+    if (status >= 200) this.letGo();
   }
 
   async proxy(): Promise<void> {
@@ -86,6 +94,7 @@ export class DrachtioRequest implements IncomingRequest {
         resolve();
       });
     });
+    this.letGo();
   }
 
   /** True for the first final answer; a second one is dropped and logged. */
@@ -109,7 +118,7 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
       this.#cancel = {reason: parseHeaders(message.raw ?? '').get('reason')};
       this.settled = true;
       // The 487 has gone out; this answer only lets the server forget the request, which it keeps for 64 s otherwise.
-      if (!this.passed) sendReply(options.server, res, {status: 487}, () => undefined);
+      if (!this.passed) sendReply(options.server, res, {status: 487}, this.letGo);
       this.#onCancel?.(this.#cancel.reason);
     });
   }
@@ -151,6 +160,7 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
         release();
         if (sent === undefined) {
           this.settled = error?.status !== 513;
+          if (this.settled) this.letGo();
           reject(this.cancelled || error === undefined ? cancelled() : error);
           return;
         }
@@ -166,6 +176,7 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
           clock,
           log,
         });
+        this.letGo();
         dialog.onAck = (acknowledged) => {
           dialog.onAck = undefined;
           if (acknowledged) resolve(dialog);

@@ -12,6 +12,8 @@ const burstFrame = 4000;
 export const largestFrame = 12_000;
 /** A server that does not answer a ping for so long is taken for dead; it answers in its reading thread, in microseconds. */
 const pongMilliseconds = 10_000;
+/** A server is asked so often whether it is there: one whose machine has gone says nothing when it goes. */
+const askMilliseconds = 15_000;
 
 /** What is written to one socket, in order, at the server's pace. */
 export interface Lane {
@@ -46,6 +48,16 @@ export function createLane(socket: Socket, {clock, log}: {clock: Clock; log: Log
     });
     ping = {id, deadline};
   }
+
+  let asking: Timer;
+  function askAgain(): void {
+    asking = clock.after(askMilliseconds, () => {
+      if (ping === undefined && !socket.destroyed) sendPing();
+      askAgain();
+    });
+  }
+
+  askAgain();
 
   function pump(): void {
     while (ping === undefined) {
@@ -88,6 +100,7 @@ export function createLane(socket: Socket, {clock, log}: {clock: Clock; log: Log
         pump();
       }),
     close() {
+      asking.cancel();
       ping?.deadline.cancel();
       queue.length = 0;
       for (const resolve of waiting) resolve(false);

@@ -12,6 +12,7 @@ import type {
 } from '../../ports/sip.ts';
 import {attachHandlers, type Fallback} from './attach.ts';
 import type {SipServer} from './connection.ts';
+import type {SipListener} from './listener.ts';
 import {sendInvite, unsentInvite} from './outgoing-invite.ts';
 import {withDefaults} from './headers.ts';
 import {requestView, sendReply} from './reply.ts';
@@ -31,6 +32,8 @@ import {
 export interface DrachtioSipOptions {
   /** At least one; what the PF originates goes to the connected ones in turn. */
   readonly servers: readonly SipServer[];
+  /** Where servers connect to us for each call, if they do. What the PF originates goes over `servers` all the same. */
+  readonly listener?: SipListener | undefined;
   /** Domain of the From that a request gets where it names none. */
   readonly homeDomain: string;
   /** Host in our Contact, where the network reaches the server under another one than it listens on. */
@@ -54,16 +57,17 @@ export interface DrachtioSip extends Sip {
 
 /** The `Sip` port on one or several drachtio servers. */
 export function createSip(options: DrachtioSipOptions): DrachtioSip {
-  const {servers, homeDomain, clock, log, byeAnswerMilliseconds = 10_000} = options;
+  const {servers, listener, homeDomain, clock, log, byeAnswerMilliseconds = 10_000} = options;
   const context = {clock, log};
   /** NOTIFYs that overtook the answer to their SUBSCRIBE, by the Call-ID of those under way. */
   const early = new Map<string, SipRequestView[]>();
   let turn = 0;
 
-  function choose(): SipServer {
+  /** The one that is asked for while it is up, else those that are up in turn. */
+  function choose(via?: string): SipServer {
     const live = servers.filter((server) => server.connected);
     turn += 1;
-    const server = live[turn % live.length];
+    const server = live.find(({name}) => name === via) ?? live[turn % live.length];
     if (server === undefined) throw new CpmError('CPM_SIP_SERVER_AWAY', 503, 'no connection to a SIP server');
     return server;
   }
@@ -95,7 +99,7 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
   }
 
   function prepare(request: OutgoingRequest, headers: Readonly<Record<string, string>> = {}) {
-    const server = choose();
+    const server = choose(request.via);
     const own = {...request, headers: ownHeaders(request.headers, server)};
     return {server, ...requestOptions(own, server, {From: `<sip:${homeDomain}>`, ...headers})};
   }
@@ -114,11 +118,18 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
     get connected() {
       return servers.some((server) => server.connected);
     },
-    onConnection(listener) {
+    onConnection(listen) {
       for (const server of servers) {
         server.onConnection((connected) => {
           // One of several that goes or comes changes nothing for the whole.
-          if (servers.every((other) => other === server || !other.connected)) listener(connected);
+          if (servers.every((other) => other === server || !other.connected)) listen(connected);
+        });
+      }
+    },
+    onServer(listen) {
+      for (const server of servers) {
+        server.onConnection((connected) => {
+          listen(server.name, connected);
         });
       }
     },
@@ -144,8 +155,11 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
       });
     },
     subscribe,
-    async endLeftDialog(id, headers) {
-      for (const server of servers.filter(({connected}) => connected)) {
+    async endLeftDialog({id, server: name}, headers) {
+      const holder = servers.find((server) => server.name === name);
+      if (holder?.connected === false) return undefined;
+      const asked = holder === undefined ? servers.filter(({connected}) => connected) : [holder];
+      for (const server of asked) {
         const answer = await new Promise<FinalAnswer>((onFinal) => {
           transact(
             {server, method: 'BYE', uri: dialogUri, options: dialogRequestOptions(server, {id}, {headers}), onFinal},
@@ -159,23 +173,14 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
       return 481;
     },
     async attach(handlers, {fallback}) {
-      await Promise.all(
-        servers.map(async (server) => {
-          attachHandlers(handlers, fallback, {
-            server,
-            byeAnswerMilliseconds,
-            ownHeaders,
-            ownAddresses,
-            takeNotify,
-            clock,
-            log,
-          });
-          if (server.connected) await server.wire.flushed();
-        }),
-      );
+      const attaching = {byeAnswerMilliseconds, ownHeaders, ownAddresses, takeNotify, clock, log};
+      for (const server of servers)
+        attachHandlers(handlers, fallback, {srf: server.srf, serverOf: () => server}, attaching);
+      if (listener !== undefined) attachHandlers(handlers, fallback, listener, attaching);
+      await Promise.all(servers.filter(({connected}) => connected).map(async (server) => server.wire.flushed()));
     },
     async close() {
-      await Promise.all(servers.map((server) => server.close()));
+      await Promise.all([...servers, ...(listener === undefined ? [] : [listener])].map((each) => each.close()));
     },
   };
 

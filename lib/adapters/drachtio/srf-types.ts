@@ -1,5 +1,6 @@
 import type {EventEmitter} from 'node:events';
-import type {Socket} from 'node:net';
+import type {Server, Socket} from 'node:net';
+import type {ConnectionOptions} from 'node:tls';
 
 /** The parts of drachtio-srf 5 that this adapter touches, as its sources have them (its published types leave most of them out). */
 export interface SrfMessage {
@@ -76,7 +77,9 @@ export interface SrfWire extends EventEmitter {
   send(socket: Socket, message: string): string;
   readonly mapIncomingMsg: Map<Socket, {incomingMsg: Buffer}>;
   closing?: boolean;
-  reconnectVars?: {retryTimer: NodeJS.Timeout | null; retryDelay: number};
+  installListeners(socket: Socket): void;
+  /** Called for a connection that we made and that is lost, or did not come about. */
+  _onConnectionGone: () => void;
 }
 
 export interface SrfApplication extends EventEmitter {
@@ -85,7 +88,8 @@ export interface SrfApplication extends EventEmitter {
 
 export interface SrfInstance extends EventEmitter {
   readonly app: SrfApplication;
-  connect(options: {host: string; port: number; secret: string; reconnect?: {retryMaxDelay: number}}): unknown;
+  connect(options: {host: string; port: number; secret: string; tls?: ConnectionOptions | undefined}): unknown;
+  listen(options: {server: Server; secret: string}): unknown;
   request(uri: string, options: SrfRequestOptions, sent: (error: unknown, request?: SrfRequest) => void): unknown;
   addDialog(dialog: SrfDialogHandler): void;
   removeDialog(dialog: SrfDialogHandler): void;

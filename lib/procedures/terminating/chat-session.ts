@@ -184,7 +184,10 @@ export class ChatSession {
     };
     client.leg.onMessage = async (message) => notRelayed(this.#context, this, message);
     client.leg.onEnd = (end) => {
-      if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
+      // A phone that hangs up may close its connection before its BYE is here, too.
+      this.#context.clock.after(farewellMilliseconds, () => {
+        if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
+      });
     };
     client.leg.connect(client.remote);
     try {

@@ -63,6 +63,7 @@ export function liveInvite(
   const body = withFirstMessage(context, offer, invitation);
   return {
     uri: target.uri,
+    via: invitation.server,
     ...hopOf(context, invitation.route),
     headers: {
       ...invitation.passed,

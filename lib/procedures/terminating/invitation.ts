@@ -11,7 +11,7 @@ import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
 import {CpmError} from '../../errors.ts';
 import type {RemoteMedia} from '../../ports/media-plane.ts';
-import type {SipRequestView, SipResponseView} from '../../ports/sip.ts';
+import type {IncomingRequest, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {remoteMedia} from '../session-description.ts';
 
@@ -37,6 +37,8 @@ export interface Invitation {
   readonly route: readonly string[];
   /** Headers that pass from leg to leg (row E7), by their written names. */
   readonly passed: Readonly<Record<string, string>>;
+  /** The SIP server that it came through: the call stays on it. */
+  readonly server: string;
   /** What the core says of the user's registration (RFC 5502 `regstate`); undefined where it says nothing. */
   readonly registered: boolean | undefined;
 }
@@ -178,7 +180,7 @@ export function senderOf(request: SipRequestView): {readonly key: string; readon
  * @throws CpmError with the SIP status that answers it: `CPM_NO_SESSION_IDS` (400), `CPM_NO_SENDER` (400), `CPM_NO_OFFER` (488), or a codec's.
  */
 export function readInvitation(
-  request: SipRequestView,
+  request: IncomingRequest,
   servedUser: string,
   {policy, sip}: Pick<Context, 'policy' | 'sip'>,
 ): Invitation {
@@ -204,6 +206,7 @@ export function readInvitation(
     remote: remoteMedia(offer, 'offer'),
     firstMessage,
     route: remainingRoute(request, sip.isOwn),
+    server: request.server,
     passed: pick(passedNames, (name) => request.header(name)),
     registered: registrationState === undefined ? undefined : registrationState === 'reg',
   };

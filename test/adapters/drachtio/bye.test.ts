@@ -109,11 +109,11 @@ test.serial(
   'RFC 3261 §15: a dialog of an earlier life is ended by its recorded id, and an unknown one is a 481',
   withBench(async (t, bench) => {
     const {dialog, peer} = await callTo(bench, await bench.peer());
-    const ending = bench.sip.endLeftDialog(dialog.id, {Reason: 'SIP;cause=503;text="restarted"'});
+    const ending = bench.sip.endLeftDialog(dialog, {Reason: 'SIP;cause=503;text="restarted"'});
     const bye = await peer.next('BYE');
     t.is(bye.header('Reason'), 'SIP;cause=503;text="restarted"');
     peer.answer(bye, '200 OK');
     t.is(await ending, 200);
-    t.is(await bench.sip.endLeftDialog('nobody@home.net;from-tag=x', {}), 481);
+    t.is(await bench.sip.endLeftDialog({id: 'nobody@home.net;from-tag=x', server: 'another'}, {}), 481);
   }),
 );

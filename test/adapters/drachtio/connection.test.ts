@@ -125,24 +125,34 @@ test('RFC 3261 §18: a server that is not there yet is found when it comes; one 
   const first = await scriptedDrachtio();
   const {port} = first;
   await first.close();
-  const {connection, sip} = adapter(port);
+  let slow: () => void = () => undefined;
+  const longest = new Promise<void>((resolve) => {
+    slow = resolve;
+  });
+  const clock: Clock = {
+    ...systemClock,
+    after(milliseconds, fire) {
+      if (milliseconds === 5000) slow();
+      return systemClock.after(milliseconds, fire);
+    },
+  };
+  const errors: string[] = [];
+  const log: Log = {...silentLog, error: (_fields, sentence) => errors.push(sentence)};
+  const {connection, sip} = adapter(port, {clock, log});
   t.false(sip.connected);
   t.like(await sip.invite({uri: 'sip:bob@home.net', headers: {}}).outcome, {kind: 'failed', status: 503});
   const server = await scriptedDrachtio(port);
   await connected(connection);
   t.true(sip.connected);
   t.is(sip.contactUri, 'sip:127.0.0.1:5060');
-  const pauses: number[] = [];
-  const longest = soon<undefined>((resolve) => {
-    connection.srf.on('reconnecting', ({delay}: {delay: number}) => {
-      pauses.push(delay);
-      if (pauses.length === 2) resolve(undefined);
-    });
-  });
   server.acceptsSecret = false;
   server.drop();
-  await longest;
-  t.is(pauses[1], 5000);
+  await soon<undefined>((resolve) => {
+    void longest.then(() => {
+      resolve(undefined);
+    });
+  });
+  t.is(errors.at(-1), 'the SIP server refuses our secret');
   t.false(sip.connected);
   await sip.close();
   await server.close();
@@ -194,6 +204,7 @@ test('RFC 3261 §18: a server that reads no more is taken for dead', async (t) =
   const clock: Clock = {
     now: () => 0,
     after(milliseconds, fire) {
+      if (milliseconds < 1000) return systemClock.after(milliseconds, fire);
       if (milliseconds === 10_000) fires.push(fire);
       return {cancel: () => undefined};
     },
@@ -206,6 +217,32 @@ test('RFC 3261 §18: a server that reads no more is taken for dead', async (t) =
   fires[0]?.();
   await server.next('authenticate|');
   t.pass('it was left and sought anew');
+  await sip.close();
+  await server.close();
+});
+
+test('RFC 3261 §18: a server that has gone without a word is found out while nothing is to be sent', async (t) => {
+  const timers = new Map<number, () => void>();
+  const clock: Clock = {
+    now: () => 0,
+    after(milliseconds, fire) {
+      if (milliseconds < 1000) return systemClock.after(milliseconds, fire);
+      timers.set(milliseconds, fire);
+      return {cancel: () => undefined};
+    },
+  };
+  const server = await scriptedDrachtio();
+  const {connection, sip} = adapter(server.port, {clock});
+  await connected(connection);
+  const gone = change(sip, false);
+  server.answersPings = false;
+  // A quarter of a minute of silence makes us ask; ten seconds without an answer make it dead.
+  timers.get(15_000)?.();
+  timers.get(10_000)?.();
+  await gone;
+  server.answersPings = true;
+  await change(sip, true);
+  t.true(sip.connected);
   await sip.close();
   await server.close();
 });
@@ -271,7 +308,10 @@ test('RFC 3261 §12.1: with two servers what the PF begins alternates, each with
   });
   t.true(sip.connected, 'one is enough');
   t.is(
-    await Promise.race([sip.endLeftDialog('x;from-tag=y', {}), servers[1]?.next('sip|').then(() => 'asked')]),
+    await Promise.race([
+      sip.endLeftDialog({id: 'x;from-tag=y', server: 'another'}, {}),
+      servers[1]?.next('sip|').then(() => 'asked'),
+    ]),
     'asked',
   );
   await sip.close();
