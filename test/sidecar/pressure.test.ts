@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import test from 'ava';
 import {answerText, MsrpPeer, sendText} from '../support/msrp-peer.ts';
 import {relayedPair, startFixture, takesAll, type Bound, type Fixture} from './relay-fixture.ts';
@@ -190,3 +191,64 @@ test.serial('RFC 4975 §14: a peer that connects and says nothing costs a connec
   while (count(await plane.status(), 'connections') !== count(before, 'connections'));
   await leg.release();
 });
+
+test.serial(
+  'RFC 4975 §7.3: one stuck reader of twenty: its sender stands still, the others pass 200 MB in full, and not an octet more is kept after each round',
+  async (t) => {
+    const own = await startFixture({limits, nextHopSeconds: 600, transactionSeconds: 600});
+    t.teardown(() => own.close());
+    const {plane, child} = own;
+    const pairs = await Promise.all(Array.from({length: 20}, () => relayedPair(plane, {maxMessageBytes: 100_000_000})));
+    const [stuck, ...others] = pairs;
+    if (stuck === undefined) return;
+    const [from, to] = stuck;
+    to.peer.socket.pause();
+    sendMany(from, 'stuck', 600);
+    await whenPaused(plane, 1);
+
+    const rounds = 16;
+    const [seen, resident]: [string[], number[]] = [[], []];
+    let taken = 0;
+    for (const [, other] of others) {
+      other.peer.onSend = (frame) => {
+        taken += frame.body?.length ?? 0;
+        return answerText(frame, 200);
+      };
+    }
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [sender] of others) sendMany(sender, `r${round}x`, 10, true);
+      await Promise.all(
+        others.map(([sender]) => sender.peer.until(() => answeredOf(sender, `r${round}x0009`), 'the round’s answers')),
+      );
+      // What was said is not needed any more: the test's own memory stays flat, too.
+      for (const bound of others.flat()) bound.peer.frames.length = 0;
+      const counters = await plane.status();
+      const held = ['spoolBytes', 'spoolDiskBytes', 'queuedBytes', 'pausedConnections'];
+      seen.push(held.map((name) => count(counters, name)).join(' '));
+      resident.push(residentBytes(child.process.pid ?? 0));
+    }
+    // The kernel's buffers take some of it in the first rounds.
+    t.deepEqual(new Set(seen.slice(-4)), new Set(seen.slice(-1)), seen.join('\n'));
+    t.is(taken, rounds * 19 * 10 * 65_536);
+    t.is(from.peer.frames.filter((each) => each.id.startsWith('stuck') && each.what !== '200').length, 0);
+    t.false(answeredOf(from, 'stuck0599'));
+    const [first = 0, last = 0] = [resident[8], resident.at(-1)];
+    t.true(last - first < 50_000_000, `resident octets: ${resident.join(' ')}`);
+
+    to.peer.onSend = (frame) => answerText(frame, 200);
+    to.peer.socket.resume();
+    await from.peer.until(() => answeredOf(from, 'stuck0599'), 'the stuck sender’s answers');
+    t.like(await plane.status(), {spoolBytes: 0, spoolDiskBytes: 0, queuedBytes: 0, pausedConnections: 0});
+  },
+);
+
+const answeredOf = ({peer}: Bound, id: string): boolean => peer.frames.some((each) => each.id === id);
+
+/** Resident memory of a process; 0 where the system does not say. */
+function residentBytes(pid: number): number {
+  try {
+    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
