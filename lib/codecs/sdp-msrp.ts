@@ -1,5 +1,6 @@
 /** MSRP sessions in SDP: RFC 4975 §8, RFC 6135 (who connects), RFC 6714 (middleboxes), and the offers and answers of a B2BUA's leg. */
 import {CpmError} from '../errors.ts';
+import {parseMsrpUri} from './msrp/uri.ts';
 import {type Sdp, type SdpLine, type SdpSection, attribute, attributeName, formatSdp} from './sdp.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -23,8 +24,8 @@ export interface MsrpMedia {
   /** Octets. */
   readonly maxSize: number | undefined;
   readonly setup: Setup | undefined;
-  /** `SHA-256 AB:CD:…`, as written. */
-  readonly fingerprint: string | undefined;
+  /** `SHA-256 AB:CD:…`, as written: the section's own, or where it has none the session's (RFC 8122 §5). */
+  readonly fingerprints: readonly string[];
   /** RFC 6714: c= and m= say where to connect. */
   readonly cema: boolean;
   readonly direction: Direction;
@@ -33,7 +34,7 @@ export interface MsrpMedia {
 /** Where one MSRP session of ours is reached. */
 export interface OwnMedia {
   readonly host: string;
-  /** 9 where we connect and cannot be reached (RFC 6135 §4.2.2). */
+  /** 9 where we connect (RFC 4145 §4.1). */
   readonly port: number;
   /** Our MSRP URIs, where to connect first; `msrps:` makes it TLS. */
   readonly path: readonly string[];
@@ -85,15 +86,30 @@ export function msrpMedia(sdp: Sdp): MsrpMedia | undefined {
   return msrpSections(sdp).find(({refused}) => !refused);
 }
 
+/** MSRP sections that could be used, in order: not refused, with a path whose first URI is by TCP, or by TLS where the m= line says so (RFC 4975 §8.1). */
+export function usableSections(sdp: Sdp): readonly MsrpMedia[] {
+  return msrpSections(sdp).filter(({refused, tls, path}) => !refused && isReachable(path[0], tls));
+}
+
+/** The description with no other section than this one. */
+export function onlySection(sdp: Sdp, {index}: MsrpMedia): Sdp {
+  return {session: sdp.session, sections: sdp.sections.slice(index, index + 1)};
+}
+
 /**
- * Who connects: `active` when we do. `we` says whether the peer's section answers our offer (`offered`, actpass) or we answer his.
- * Where we answer, the same word is our a=setup. Without a=setup the offerer connects (RFC 4975 §5.4); actpass we answer with passive,
- * because a PF can be reached (RFC 6135 §4.2.2); holdconn counts as absent.
+ * Who connects: `active` when we do. `we` says whether the peer's section answers our offer (`offered`) or we answer his. Where we answer,
+ * the same word is our a=setup. Without a=setup the offerer connects (RFC 4975 §5.4), and holdconn is read as none (RFC 6135 §4.2). Where an
+ * offer leaves us the choice, actpass, it is `choice`: passive becomes one who can be reached.
  */
-export function connectionRole(peer: Pick<MsrpMedia, 'setup'>, we: 'offered' | 'answer'): 'active' | 'passive' {
+export function connectionRole(
+  peer: Pick<MsrpMedia, 'setup'>,
+  we: 'offered' | 'answer',
+  choice: 'active' | 'passive' = 'passive',
+): 'active' | 'passive' {
   if (peer.setup === 'active') return 'passive';
   if (peer.setup === 'passive') return 'active';
-  return we === 'offered' ? 'active' : 'passive';
+  if (we === 'offered') return 'active';
+  return peer.setup === 'actpass' ? choice : 'passive';
 }
 
 /**
@@ -112,9 +128,10 @@ export function buildOffer(leg: LegSdp & {readonly own: readonly OwnMedia[]}): s
 }
 
 /**
- * An answer for one leg: the offer's sections in order. The k-th offered MSRP session takes `own[k]` and the capabilities of the far side's
- * k-th MSRP section (its answer to our offer); without `capabilities` the offer's own are repeated, as for a phone that is away. Whatever
- * is no MSRP, has no `own`, or was refused by the far side gets port 0 (RFC 3264 §6). The direction is never wider than was offered.
+ * An answer for one leg: the offer's sections in order. The k-th offered MSRP session takes `own[k]`; those that have one take the
+ * capabilities of the far side's MSRP sections in order (its answer to our offer), or without `capabilities` repeat the offer's own, as for a
+ * phone that is away. Whatever is no MSRP, has no `own`, or was refused by the far side gets port 0 (RFC 3264 §6). The direction is never
+ * wider than was offered.
  *
  * @throws CpmError `CPM_MSRP_TRANSPORT` (488) when TLS was offered and `own` is without, or the other way round.
  */
@@ -123,12 +140,13 @@ export function buildAnswer(
 ): string {
   const {offer, own, capabilities} = leg;
   const live = msrpSections(offer).filter(({refused}) => !refused);
-  const answered = capabilities === undefined ? live : msrpSections(capabilities);
+  const answered = capabilities && msrpSections(capabilities);
+  let taken = 0;
   const sections = offer.sections.map((section, index): SdpSection => {
     const position = live.findIndex((media) => media.index === index);
     const offered = live[position];
     const media = own[position];
-    const far = answered[position];
+    const far = answered === undefined || media === undefined ? offered : answered[taken++];
     if (offered === undefined || media === undefined || far === undefined || far.refused)
       return refusedSection(section);
     if (isTls(media) !== offered.tls)
@@ -161,10 +179,15 @@ function readMsrp(sdp: Sdp, section: SdpSection, index: number): MsrpMedia {
     acceptWrappedTypes: words(attribute(lines, 'accept-wrapped-types')),
     maxSize: /^[0-9]{1,15}$/.test(maxSize) ? Number(maxSize) : undefined,
     setup: SETUPS.find((name) => name === setup),
-    fingerprint: inherited('fingerprint'),
+    fingerprints: fingerprintsOf(lines) ?? fingerprintsOf(sdp.session) ?? [],
     cema: inherited('msrp-cema') !== undefined,
     direction: directionOf(lines) ?? directionOf(sdp.session) ?? 'sendrecv',
   };
+}
+
+function fingerprintsOf(lines: readonly SdpLine[]): readonly string[] | undefined {
+  const found = lines.filter((line) => attributeName(line) === 'fingerprint');
+  return found.length === 0 ? undefined : found.map(({value}) => value.slice('fingerprint:'.length).trim());
 }
 
 function directionOf(lines: readonly SdpLine[]): Direction | undefined {
@@ -237,6 +260,16 @@ function narrowed(wanted: Direction, offered: Direction): Direction {
 
 function isTls(own: OwnMedia): boolean {
   return /^msrps:/i.test(own.path[0] ?? '');
+}
+
+function isReachable(uri: string | undefined, tls: boolean): boolean {
+  try {
+    const {secure, transport} = parseMsrpUri(uri ?? '');
+    return secure === tls && transport === 'tcp';
+  } catch {
+    // The peer's word, and not an MSRP URI.
+    return false;
+  }
 }
 
 function isMsrp({media, protocol}: SdpSection): boolean {

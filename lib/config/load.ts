@@ -3,6 +3,7 @@ import nodePath from 'node:path';
 import {LineCounter, isMap, isScalar, isSeq, parseDocument, visit} from 'yaml';
 import type {Document} from 'yaml';
 import type {z} from 'zod';
+import {CertificateError, readCertificate} from '../certificate-files.ts';
 import {ConfigError, didYouMean} from './mistakes.ts';
 import type {Mistake} from './mistakes.ts';
 import {outline, outlineAt} from './outline.ts';
@@ -64,7 +65,12 @@ export function parseConfig(text: string, name: string, env: NodeJS.ProcessEnv):
     const found = result.error.issues.flatMap((issue) => describe(issue, given));
     throw new ConfigError(found.map(({path, sentence}) => mistake(offsetOf(document, path), path.join('.'), sentence)));
   }
-  return complete(result.data, nodePath.dirname(nodePath.resolve(name)));
+  const config = complete(result.data, nodePath.dirname(nodePath.resolve(name)));
+  const unusable = unusableFiles(config).map(({path, sentence}) =>
+    mistake(offsetOf(document, path), path.join('.'), sentence),
+  );
+  if (unusable.length > 0) throw new ConfigError(unusable);
+  return config;
 }
 
 /** Puts the environment's values in, and takes keys without a value out. Answers the variables that are not there. */
@@ -82,6 +88,22 @@ function substitute(document: Document.Parsed, env: NodeJS.ProcessEnv): {offset:
     },
   });
   return missing;
+}
+
+/** Certificates that our own relay could not use; those of sidecars that run elsewhere are not here. */
+function unusableFiles({relay}: Config): Finding[] {
+  if (relay.sidecars.length > 0) return [];
+  return (['access', 'core'] as const).flatMap((side): Finding[] => {
+    const {certificateFile, keyFile, authorityFile} = relay[side].tls;
+    if (certificateFile === undefined || keyFile === undefined) return [];
+    try {
+      readCertificate({certificateFile, keyFile, authorityFile});
+      return [];
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error;
+      return [{path: ['relay', side, 'tls', error.key], sentence: error.why}];
+    }
+  });
 }
 
 interface Finding {

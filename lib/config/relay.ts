@@ -16,7 +16,26 @@ const via = z
   .prefault({})
   .describe('A relay of somebody else that sessions go through (RFC 4976).');
 
-const side = (towards: string, port: number) =>
+const tls = (port: number) =>
+  z
+    .strictObject({
+      certificateFile: file.optional().describe('Our certificate and its chain, PEM; unset: MSRP is without TLS.'),
+      keyFile: file.optional().describe('Its key, PEM; unset only where certificateFile is, too.'),
+      authorityFile: file
+        .optional()
+        .describe('Who may have signed the certificate of a peer without a=fingerprint, PEM; unset: he gets 488.'),
+      listenPort: listenPort.default(port).describe('Port for TLS; 0 takes a free one.'),
+      advertisedPort: peerPort.optional().describe('Port in a=path; unset: listenPort.'),
+      offer: z
+        .enum(['msrps', 'msrp'])
+        .default('msrps')
+        .describe('What our offers say where there is a certificate; offers of others are answered in kind.'),
+      require: z.boolean().default(false).describe('Whether an offer without TLS gets 488, and nobody listens for it.'),
+    })
+    .prefault({})
+    .describe('MSRP over TLS. Changed files are used from a few seconds later on; sessions that run stay.');
+
+const side = (towards: string, port: number, tlsPort: number) =>
   z
     .strictObject({
       listenHost: host.default('127.0.0.1').describe('Address on which it listens.'),
@@ -24,6 +43,17 @@ const side = (towards: string, port: number) =>
       advertisedHost: host.optional().describe('Host in a=path; unset: listenHost.'),
       advertisedPort: peerPort.optional().describe('Port in a=path; unset: listenPort.'),
       via,
+      setup: z
+        .enum(['passive', 'active', 'active-only'])
+        .default('passive')
+        .describe(
+          'What we become where a peer leaves open who connects; active-only: nobody can connect to us (RFC 6135).',
+        ),
+      cema: z
+        .boolean()
+        .default(true)
+        .describe('Offer and answer a=msrp-cema: the connection goes where c= and m= say (RFC 6714).'),
+      tls: tls(tlsPort),
     })
     .prefault({})
     .describe(`MSRP towards ${towards}.`);
@@ -86,8 +116,8 @@ export const relay = z
       })
       .prefault({})
       .describe('Mutual TLS of the control connection; needed beyond loopback.'),
-    access: side("the served users' devices", 2855),
-    core: side('the core', 2856),
+    access: side("the served users' devices", 2855, 2857),
+    core: side('the core', 2856, 2858),
     bindSeconds: whole(1, 120).default(20).describe("Wait for a peer's MSRP connection after the answer."),
     nextHopSeconds: whole(1, 20)
       .default(15)

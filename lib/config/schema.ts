@@ -100,6 +100,16 @@ export const schema = z
     if (port !== undefined && config.sip.drachtio.length === 0)
       mistake(['sip', 'drachtio'], 'a server at least, over which the PF sends what it originates');
 
+    for (const side of ['access', 'core'] as const) {
+      const {certificateFile, keyFile, authorityFile, require} = config.relay[side].tls;
+      const needed = (key: string): void => {
+        mistake(['relay', side, 'tls', key], 'a path: a certificate and its key go together');
+      };
+      if (certificateFile === undefined && (keyFile ?? authorityFile ?? (require || undefined)) !== undefined)
+        needed('certificateFile');
+      if (certificateFile !== undefined && keyFile === undefined) needed('keyFile');
+    }
+
     const {certificateFile, keyFile, authorityFile} = config.relay.tls;
     const withTls = certificateFile !== undefined && keyFile !== undefined && authorityFile !== undefined;
     const control = [config.relay.control, ...config.relay.sidecars];

@@ -7,7 +7,7 @@ import type {Side} from '../cpm/side.ts';
  * paired leg's peer answered it, or after `onMessage` resolved with `accepted`.
  */
 export interface MediaPlane {
-  /** Allocates an MSRP session; its path is ready for an SDP. Rejects with `CPM_MEDIA_AWAY` (503) when no sidecar can be reached in time. */
+  /** Allocates an MSRP session; its path is ready for an SDP. Rejects with `CPM_MEDIA_AWAY` (503) when no sidecar can be reached in time, with `CPM_MSRP_TRANSPORT` (488) when its side has none of the transports asked for. */
   openLeg(options: LegOptions): Promise<Leg>;
   readonly available: boolean;
   onAvailability(listener: (available: boolean) => void): void;
@@ -23,11 +23,18 @@ export interface RelayCounts {
   readonly counters: Readonly<Record<string, number>> | undefined;
 }
 
+export type MsrpTransport = 'tcp' | 'tls';
+
 export interface LegOptions {
   /** Towards the served user's devices, or towards the core: they listen and advertise apart. */
   readonly side: Side;
   /** What a leg does until it is told otherwise. */
   readonly mode: 'hold' | 'send' | 'refuse';
+  /**
+   * Transports that the peer's offer names, in its order: the leg takes the first that its side has, or is refused with `CPM_MSRP_TRANSPORT`
+   * (488). Left out where we offer: the side's configuration says which one.
+   */
+  readonly transports?: readonly MsrpTransport[];
   /** A leg that this one is to be paired with: both must be in one sidecar. */
   readonly near?: Leg;
   /** For the sidecar's log lines: CPM ids, never phone numbers. */
@@ -40,6 +47,10 @@ export interface LegOptions {
 export interface RemoteMedia {
   /** a=path, first URI is where to connect; responses and requests carry the whole list in To-Path. */
   readonly path: readonly string[];
+  /** Where to connect instead of the path's first URI: from c= and m=, where both sides speak CEMA (RFC 6714). */
+  readonly address?: {readonly host: string; readonly port: number} | undefined;
+  /** a=fingerprint values of the peer (RFC 8122), for a leg over TLS: one of them must fit the certificate that he shows. */
+  readonly fingerprints?: readonly string[];
   /** `active`: we connect; `passive`: the peer connects to us (RFC 4145, RFC 6135). */
   readonly connection: 'active' | 'passive';
   /** a=accept-types of the peer; `*` admits all. */
@@ -81,8 +92,30 @@ export type SendOutcome =
   | {readonly kind: 'lost'}
   | {readonly kind: 'not-admitted'; readonly why: 'type' | 'size'};
 
+/** `not-authentic`: whoever is at the other end has not the certificate that the peer's description announced. */
 export type LegEnd =
-  'released' | 'connection-lost' | 'connect-failed' | 'silent' | 'sidecar-lost' | 'protocol-error' | 'idle';
+  | 'released'
+  | 'connection-lost'
+  | 'connect-failed'
+  | 'not-authentic'
+  | 'silent'
+  | 'sidecar-lost'
+  | 'protocol-error'
+  | 'idle';
+
+/** What our side of a description says, as the leg's side is configured. */
+export interface LegTerms {
+  /** `tls`: m= says TCP/TLS/MSRP, and our URI is `msrps:`. */
+  readonly transport: MsrpTransport;
+  /** a=fingerprint of our certificate, over TLS. */
+  readonly fingerprint: string | undefined;
+  /** Over TLS: a peer without a=fingerprint may prove itself by a certificate of a known authority. */
+  readonly hasAuthority: boolean;
+  /** What we become where the peer leaves the choice to us; `active-only`: we cannot be reached (RFC 6135 §4.2). */
+  readonly setup: 'passive' | 'active' | 'active-only';
+  /** Whether CEMA is offered and answered (RFC 6714). */
+  readonly cema: boolean;
+}
 
 /** One MSRP session of ours. Every method may be called after the leg ended; it then does nothing, or says `lost`. */
 export interface Leg {
@@ -93,10 +126,11 @@ export interface Leg {
   readonly path: readonly string[];
   /** Advertised address, for c= and m=: that of the first URI. */
   readonly address: {readonly host: string; readonly port: number; readonly family: 4 | 6};
+  readonly terms: LegTerms;
 
   /** The negotiation is done: connect to the peer, or expect its connection. Said again with another path after a re-INVITE; the same path changes nothing (row E6). */
   connect(remote: RemoteMedia): void;
-  /** Resolves when the peer's connection is bound (its first SEND came, or ours was answered); rejects with `CPM_MEDIA_NOT_BOUND` (408) after `milliseconds` or at the leg's end. */
+  /** Resolves when the peer's connection is bound (its first SEND came, or ours was answered); rejects with `CPM_MEDIA_NOT_BOUND` (408) after `milliseconds` or at the leg's end, with `CPM_MEDIA_NOT_AUTHENTIC` (403) when that is why it ended. */
   bound(milliseconds: number): Promise<void>;
 
   /** What comes from the peer while the leg holds, or what its partner did not take, in order, one call at a time per leg unless `concurrency` is documented otherwise. */

@@ -1,11 +1,25 @@
-import {parseSdp} from '../codecs/sdp.ts';
-import {buildAnswer, buildOffer, connectionRole, msrpMedia, type OwnMedia, type SdpOrigin} from '../codecs/sdp-msrp.ts';
+import {expectedFingerprints} from '../codecs/sdp-fingerprint.ts';
+import {parseSdp, type Sdp} from '../codecs/sdp.ts';
+import {
+  buildAnswer,
+  buildOffer,
+  connectionRole,
+  msrpSections,
+  onlySection,
+  usableSections,
+  type MsrpMedia,
+  type OwnMedia,
+  type SdpOrigin,
+} from '../codecs/sdp-msrp.ts';
 import {CpmError} from '../errors.ts';
-import type {Leg, RemoteMedia} from '../ports/media-plane.ts';
+import type {Leg, MsrpTransport, RemoteMedia} from '../ports/media-plane.ts';
 import type {SipMessageView} from '../ports/sip.ts';
 
 /** A message's body as text: session descriptions are UTF-8 (RFC 4566 §5). */
 export const bodyText = ({body}: SipMessageView): string => Buffer.from(body).toString('utf8');
+
+/** In m= of who connects and is not connected to (RFC 4145 §4.1). */
+const discardPort = 9;
 
 /** What we said of our side in a dialog: sent again unchanged when a refresh asks (row E6). */
 export interface LocalDescription {
@@ -19,18 +33,20 @@ export interface LocalDescription {
  * @clause CPM-CF 8.3.2.9.1.1 A9
  */
 export function offerFor(original: string | undefined, leg: Leg, maxMessageBytes: number): string {
+  const {setup, cema} = leg.terms;
   return buildOffer({
     origin: originOf(leg, 1),
-    own: [ownMedia(leg, 'actpass')],
-    capabilities: original === undefined ? undefined : parseSdp(original),
+    own: [ownMedia(leg, setup === 'active-only' ? 'active' : 'actpass', cema)],
+    capabilities: original === undefined ? undefined : capabilitiesOf(parseSdp(original)),
     direction: 'sendrecv',
     maxSize: maxMessageBytes,
   });
 }
 
 /**
- * The answer to an inviter: with the device's own answer its capabilities, without one the offer's. `before` is what we answered earlier
- * in this dialog: the same answer keeps its version, and the MSRP session with it.
+ * The answer to an inviter: with the device's own answer its capabilities, without one the offer's. Of several MSRP sessions the first one
+ * that our leg has the transport for is taken, the others get port 0. `before` is what we answered earlier in this dialog: the same answer
+ * keeps its version, and the MSRP session with it.
  * @clause CPM-CF 8.3.2.1 E6
  */
 export function answerFor(
@@ -41,15 +57,16 @@ export function answerFor(
   before?: LocalDescription,
 ): LocalDescription {
   const description = parseSdp(offer);
-  const media = offeredMedia(offer);
-  const capabilities = device === undefined ? undefined : parseSdp(device);
+  const media = chosenMedia(offer, leg);
+  const live = msrpSections(description).filter(({refused}) => !refused);
+  const own = ownMedia(leg, roleOf(media, 'offer', leg), leg.terms.cema && media.cema);
   const write = (origin: SdpOrigin): LocalDescription => ({
     origin,
     text: buildAnswer({
       offer: description,
       origin,
-      own: [ownMedia(leg, connectionRole(media, 'answer'))],
-      capabilities,
+      own: live.map(({index}) => (index === media.index ? own : undefined)),
+      capabilities: device === undefined ? undefined : capabilitiesOf(parseSdp(device)),
       maxSize: maxMessageBytes,
     }),
   });
@@ -59,14 +76,29 @@ export function answerFor(
 }
 
 /**
- * Where and how the peer wants its MSRP session.
- * @throws CpmError `CPM_NO_MSRP_PATH` (488) when the description has no MSRP section, a refused one, or one without path.
+ * The transports that an offer names for MSRP sessions that can be used, in its order.
+ * @throws CpmError `CPM_NO_MSRP_PATH` (488) when there is no such session: none at all, refused ones, or a path that leads nowhere.
  */
-export function remoteMedia(description: string, kind: 'offer' | 'answer'): RemoteMedia {
-  const media = offeredMedia(description);
+export function offeredTransports(offer: string): readonly MsrpTransport[] {
+  const transports = usableSections(parseSdp(offer)).map(transportOf);
+  if (transports.length === 0) throw noMsrp();
+  return transports;
+}
+
+/**
+ * Where and how the peer wants its MSRP session, of its offer or of its answer to ours.
+ * @throws CpmError (488) `CPM_NO_MSRP_PATH` when the description has no such session over the leg's transport, `CPM_MSRP_SETUP` when nobody
+ * could connect, `CPM_MSRP_FINGERPRINT` when a peer over TLS does not say how to know it.
+ */
+export function remoteMedia(description: string, kind: 'offer' | 'answer', leg: Pick<Leg, 'terms'>): RemoteMedia {
+  const media = chosenMedia(description, leg);
+  if (media.tls && expectedFingerprints(media.fingerprints) === undefined && !leg.terms.hasAuthority)
+    throw new CpmError('CPM_MSRP_FINGERPRINT', 488, 'MSRP is over TLS, and no fingerprint names the certificate');
   return {
     path: media.path,
-    connection: connectionRole(media, kind === 'offer' ? 'answer' : 'offered'),
+    address: anchorOf(media, leg),
+    fingerprints: media.fingerprints,
+    connection: roleOf(media, kind, leg),
     acceptTypes: media.acceptTypes,
     maxSize: media.maxSize,
     // A path of several URIs leads through relays, which keep a frame whole: Kamailio 5.6.3 answers 501 to one of more than 11 KB.
@@ -74,20 +106,50 @@ export function remoteMedia(description: string, kind: 'offer' | 'answer'): Remo
   };
 }
 
-function offeredMedia(description: string): NonNullable<ReturnType<typeof msrpMedia>> {
-  const media = msrpMedia(parseSdp(description));
-  if (media === undefined || media.path.length === 0) {
-    throw new CpmError('CPM_NO_MSRP_PATH', 488, 'the session description has no MSRP session with a path');
-  }
+/**
+ * Where CEMA is in use c= and m= say where to connect, since a middlebox anchors the connection there; without a=msrp-cema it is the path, even
+ * where c= says something else. Over TLS only a fingerprint makes sure that beyond the middlebox is the peer (RFC 6714 §5, §6).
+ */
+function anchorOf(media: MsrpMedia, {terms}: Pick<Leg, 'terms'>): RemoteMedia['address'] {
+  if (!terms.cema || !media.cema || media.host === undefined) return undefined;
+  if (media.tls && expectedFingerprints(media.fingerprints) === undefined) return undefined;
+  return {host: media.host, port: media.port};
+}
 
+function roleOf(media: MsrpMedia, kind: 'offer' | 'answer', {terms}: Pick<Leg, 'terms'>): 'active' | 'passive' {
+  const {setup} = terms;
+  const we = kind === 'offer' ? 'answer' : 'offered';
+  const role = connectionRole(media, we, setup === 'passive' ? 'passive' : 'active');
+  if (role === 'passive' && setup === 'active-only')
+    throw new CpmError('CPM_MSRP_SETUP', 488, 'neither side of the MSRP session can be connected to');
+  return role;
+}
+
+/** The first session that the leg has the transport for. */
+function chosenMedia(description: string, {terms}: Pick<Leg, 'terms'>): MsrpMedia {
+  const media = usableSections(parseSdp(description)).find((each) => transportOf(each) === terms.transport);
+  if (media === undefined) throw noMsrp();
   return media;
 }
 
-const ownMedia = (leg: Leg, setup: OwnMedia['setup']): OwnMedia => ({
+/** What a far description says of its first session that can be used: the one that was, or will be, taken. */
+function capabilitiesOf(far: Sdp): Sdp {
+  const [media] = usableSections(far);
+  return media === undefined ? far : onlySection(far, media);
+}
+
+const transportOf = ({tls}: MsrpMedia): MsrpTransport => (tls ? 'tls' : 'tcp');
+
+const noMsrp = (): CpmError =>
+  new CpmError('CPM_NO_MSRP_PATH', 488, 'the session description has no MSRP session with a path');
+
+const ownMedia = (leg: Leg, setup: OwnMedia['setup'], cema: boolean): OwnMedia => ({
   host: leg.address.host,
-  port: leg.address.port,
+  port: setup === 'active' ? discardPort : leg.address.port,
   path: leg.path,
   setup,
+  fingerprint: leg.terms.fingerprint,
+  cema,
 });
 
 /** The session id is a number of the leg's own: its path is random already (RFC 4566 §5.2). */

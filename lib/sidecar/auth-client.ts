@@ -53,7 +53,7 @@ export class AuthClient {
       this.#tell(session, status, why);
       done(false);
     };
-    this.#exchange.connect(this.#via.uri, (connection) => {
+    this.#exchange.connect({uri: this.#via.uri, address: undefined, tls: undefined}, (connection) => {
       if (connection === undefined) {
         failed(0, 'no connection');
         return;
@@ -93,7 +93,7 @@ export class AuthClient {
         clock.after(seconds * 1000 - early, () => {
           if (session.connection !== connection) return;
           this.#exchange.refusals.add('relayExpired', {
-            address: connection.address,
+            address: connection.origin.address,
             session: session.id,
             leg: session.label,
           });
@@ -107,7 +107,7 @@ export class AuthClient {
     const {connection, id, label} = session;
     const more = {relay: this.#via.uri, status, why};
     const what = status === 0 ? 'relayAway' : 'relayRefused';
-    this.#exchange.refusals.add(what, {address: connection?.address, session: id, leg: label}, more);
+    this.#exchange.refusals.add(what, {address: connection?.origin.address, session: id, leg: label}, more);
   }
 
   // ---- one AUTH, with as many requests as it takes ----

@@ -37,8 +37,8 @@ export class Channel implements Owner {
   do(command: Command): void {
     if ('openLeg' in command) this.#open(command.openLeg);
     else if ('connect' in command) {
-      const {path, active, explicitChunks} = command.connect;
-      this.#sessions.get(command.connect.leg)?.connect({path, active, explicitChunks});
+      const {leg, host, port, ...remote} = command.connect;
+      this.#sessions.get(leg)?.connect({...remote, address: host === '' ? undefined : {host, port}});
     } else if ('send' in command) this.#send(command.send);
     else if ('verdict' in command) {
       const {leg, offer, status} = command.verdict;
@@ -58,22 +58,24 @@ export class Channel implements Owner {
     }
   }
 
-  #open({leg, side, refuses, maxMessageBytes}: Extract<Command, {openLeg: unknown}>['openLeg']): void {
+  #open({leg, ...options}: Extract<Command, {openLeg: unknown}>['openLeg']): void {
     try {
-      const {session, address} = this.#exchange.openSession(this, side, refuses, maxMessageBytes);
+      const {session, address, terms} = this.#exchange.openSession(this, options);
       session.label = `${this.epoch}/${leg}`;
       this.#sessions.set(leg, session);
       this.#legs.set(session, leg);
-      this.#exchange.join(side, session, (joined) => {
-        if (joined) this.tell({opened: {leg, path: session.path, ...address, family: familyOf(address.host)}});
+      this.#exchange.join(options.side, session, (joined) => {
+        if (joined)
+          this.tell({opened: {leg, path: session.path, ...address, family: familyOf(address.host), ...terms}});
         else {
-          this.tell({openFailed: {leg, why: 'the relay that this side goes through gave no path'}});
+          const why = 'the relay that this side goes through gave no path';
+          this.tell({openFailed: {leg, why, noTransport: false}});
           session.close();
         }
       });
     } catch (error) {
       if (!(error instanceof CpmError)) throw error;
-      this.tell({openFailed: {leg, why: error.message}});
+      this.tell({openFailed: {leg, why: error.message, noTransport: error.code === 'CPM_MSRP_TRANSPORT'}});
     }
   }
 

@@ -20,6 +20,7 @@ import {
 import {leftmostUri, sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import type {Exchange} from './exchange.ts';
 import type {Refusal} from './limits.ts';
+import type {Origin} from './network.ts';
 import {Frame, type OpenFrame} from './open-frame.ts';
 import {Output} from './output.ts';
 import type {Session} from './session.ts';
@@ -40,9 +41,7 @@ export type ConnectionEnd = 'lost' | 'protocol-error' | 'idle';
 const tightQueueBytes = 16 * 1024;
 
 export class Connection {
-  /** IP address of the other end, and the same where it was the one to connect. */
-  readonly address: string;
-  readonly accepted: string | undefined;
+  readonly origin: Origin;
   readonly sessions = new Set<Session>();
   readonly #exchange: Exchange;
   readonly #stream: Duplex;
@@ -84,10 +83,9 @@ export class Connection {
     this.#noteWritten();
   };
 
-  constructor(exchange: Exchange, wire: Wire, address: string, accepted: boolean) {
+  constructor(exchange: Exchange, wire: Wire, origin: Origin) {
     const {stream} = wire;
-    this.address = address;
-    this.accepted = accepted ? address : undefined;
+    this.origin = origin;
     this.#exchange = exchange;
     this.#stream = stream;
     this.#output = new Output(exchange.blocks);
@@ -320,7 +318,11 @@ export class Connection {
         this.#refuse(head, 506);
         return;
       }
-      session.bind(this);
+      if (!session.bind(this)) {
+        this.#refuse(head, 403);
+        if (this.sessions.size === 0) this.#exchange.closeSoon(this);
+        return;
+      }
     }
     return session.onSend(head);
   }
@@ -337,7 +339,7 @@ export class Connection {
 
   /** Counts a refusal of what came on this connection. */
   refuse(what: Refusal, session?: Session): void {
-    this.#exchange.refusals.add(what, {address: this.address, session: session?.id, leg: session?.label});
+    this.#exchange.refusals.add(what, {address: this.origin.address, session: session?.id, leg: session?.label});
   }
 
   /** Octets came of a frame that was refused. A sender who hears so stops; one who does not is not read for ever. */

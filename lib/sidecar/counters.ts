@@ -21,6 +21,11 @@ export interface Counters extends Record<Refusal, number> {
   sentMessages: number;
   /** Paths that a relay of another's gave us, or gave us for longer. */
   authorizations: number;
+  /** Peers that could not be reached: no such name, no answer, refused. */
+  connectFailures: number;
+  /** Certificates taken from changed files, and changed files that could not be taken. */
+  certificateReloads: number;
+  certificateFailures: number;
 }
 
 export function newCounters(): Counters {
@@ -39,6 +44,9 @@ export function newCounters(): Counters {
     offeredMessages: 0,
     sentMessages: 0,
     authorizations: 0,
+    connectFailures: 0,
+    certificateReloads: 0,
+    certificateFailures: 0,
     ...none,
   };
 }

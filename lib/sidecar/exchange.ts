@@ -1,7 +1,7 @@
-/** What all sessions of the process share: where they are found, sockets in and out, one tick for writing, one sweep for time, bounds, counters. */
-import {createServer, isIPv6, type AddressInfo, type Server, type Socket} from 'node:net';
+/** What all sessions of the process share: where they are found, their connections, one tick for writing, one sweep for time, bounds, counters. */
+import {isIPv6} from 'node:net';
 import {CpmError} from '../errors.ts';
-import {formatMsrpUri, parseMsrpUri} from '../codecs/msrp/uri.ts';
+import {formatMsrpUri} from '../codecs/msrp/uri.ts';
 import type {Side} from '../cpm/side.ts';
 import type {Clock} from '../ports/clock.ts';
 import type {Ids} from '../ports/ids.ts';
@@ -10,15 +10,16 @@ import {AuthClient} from './auth-client.ts';
 import {Blocks} from './blocks.ts';
 import {Connection} from './connection.ts';
 import {newCounters} from './counters.ts';
-import {Addresses, Refusals} from './limits.ts';
-import type {RelayOptions} from './options.ts';
+import {Refusals} from './limits.ts';
+import {Network, type Advertised, type Destination, type Origin, type Transport} from './network.ts';
+import type {RelayOptions, SideOptions} from './options.ts';
 import {blockBytes} from './output.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
 import {SpoolRoom} from './spool.ts';
 import {RandomTexts} from './transactions.ts';
-import {acceptedWire, connectingWire, type Wire} from './wire.ts';
+import type {Wire} from './wire.ts';
 
 export interface ExchangeParts {
   readonly options: RelayOptions;
@@ -27,14 +28,22 @@ export interface ExchangeParts {
   readonly log: Log;
 }
 
-/** Where peers reach one side. */
-export interface Advertised {
-  readonly host: string;
-  readonly port: number;
+/** What the PF asks of a session. */
+export interface SessionRequest {
+  readonly side: Side;
+  readonly refuses: boolean;
+  readonly maxMessageBytes: number;
+  /** Those that the peer offers, in its order; none: ours to choose. */
+  readonly transports: readonly Transport[];
 }
 
-/** Octets read at once from a socket at most. */
-const inputBytes = 256 * 1024;
+/** What the PF writes of a session besides its path. */
+export interface Terms {
+  readonly fingerprint: string;
+  readonly hasAuthority: boolean;
+  readonly setup: SideOptions['setup'];
+  readonly cema: boolean;
+}
 
 export class Exchange {
   readonly options: RelayOptions;
@@ -46,15 +55,12 @@ export class Exchange {
   readonly spool: SpoolRoom;
   readonly random = new RandomTexts();
   readonly blocks = new Blocks(blockBytes, 64);
-  /** What a plain socket has to give is read into this, whichever socket it is. */
-  readonly #input = Buffer.allocUnsafeSlow(inputBytes);
   /** By session-id (row E5). */
   readonly sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
-  readonly #addresses = new Addresses();
   /** Relays that sides of ours go through. */
   readonly #relays: Readonly<Record<Side, AuthClient | undefined>>;
-  readonly #servers = new Map<Side, {readonly server: Server; readonly advertised: Advertised}>();
+  readonly #network: Network;
   #dirty: Connection[] = [];
   #closed = false;
 
@@ -67,93 +73,36 @@ export class Exchange {
     const relayOf = (side: Side) => options[side].via && new AuthClient(this, options[side].via);
     this.#relays = {access: relayOf('access'), core: relayOf('core')};
     this.spool = new SpoolRoom(options.spool, this.counters);
+    this.#network = new Network({
+      ...{options, clock, log, counters: this.counters, refusals: this.refusals},
+      onAccepted: (wire, origin) => this.#add(wire, origin),
+    });
     this.#scheduleSweep();
   }
 
-  // ---- sockets ----
+  // ---- connections ----
 
-  /** Accepts MSRP connections on both sides. Rejects where an address cannot be had. */
-  async listen(): Promise<Readonly<Record<Side, Advertised>>> {
-    return {access: await this.#listen('access'), core: await this.#listen('core')};
+  /** Accepts MSRP connections on both sides. Rejects where an address cannot be had, or a certificate cannot be used. */
+  listen(): ReturnType<Network['listen']> {
+    return this.#network.listen();
   }
 
-  async #listen(side: Side): Promise<Advertised> {
-    const {listen, advertise} = this.options[side];
-    const server = createServer({allowHalfOpen: false, noDelay: true, pauseOnConnect: true}, (socket) => {
-      this.#accept(socket);
+  /** Connects to where a session's peer is; `done` gets undefined when that is not possible in time. */
+  connect(to: Destination, done: (connection: Connection | undefined) => void): void {
+    this.#network.connect(to, (wire, origin) => {
+      done(wire && this.#add(wire, origin));
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({host: listen.host, port: listen.port, backlog: 1024}, resolve);
-    });
-    server.on('error', () => undefined);
-    const {port} = server.address() as AddressInfo;
-    const advertised = {host: advertise.host ?? listen.host, port: advertise.port ?? port};
-    this.#servers.set(side, {server, advertised});
-    return advertised;
   }
 
-  #accept(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
-    const {connections, connectionsPerAddress} = this.options.limits;
-    if (this.#connections.size >= connections) this.refusals.add('tooManyConnections', {address});
-    else if (!this.#addresses.take(address, connectionsPerAddress)) {
-      this.refusals.add('connectionsPerAddress', {address});
-    } else {
-      this.#add(acceptedWire(socket, this.#input), address, true);
-      return;
-    }
-    socket.on('error', () => undefined);
-    socket.destroy();
-  }
-
-  #add(wire: Wire, address: string, accepted: boolean): Connection {
-    const connection = new Connection(this, wire, address, accepted);
+  #add(wire: Wire, origin: Origin): Connection {
+    const connection = new Connection(this, wire, origin);
     this.#connections.add(connection);
     this.counters.connections = this.#connections.size;
     return connection;
   }
 
-  /** Connects to the host and port of an MSRP URI; `done` gets undefined when that is not possible in time. */
-  connect(uri: string, done: (connection: Connection | undefined) => void): void {
-    const isFull = this.#connections.size >= this.options.limits.connections;
-    if (isFull) this.refusals.add('tooManyConnections', {});
-    const wire = isFull ? undefined : this.#wireTo(uri);
-    if (wire === undefined) {
-      queueMicrotask(() => {
-        done(undefined);
-      });
-      return;
-    }
-    const socket = wire.stream;
-    const timer = this.clock.after(this.options.connectSeconds * 1000, () => socket.destroy());
-    const failed = () => {
-      timer.cancel();
-      done(undefined);
-    };
-    socket.on('error', () => undefined);
-    socket.once('close', failed);
-    socket.once('connect', () => {
-      timer.cancel();
-      socket.off('close', failed);
-      done(this.#add(wire, socket.remoteAddress ?? '', false));
-    });
-  }
-
-  #wireTo(uri: string): ReturnType<typeof connectingWire> | undefined {
-    try {
-      const {host, port, secure} = parseMsrpUri(uri);
-      return secure ? undefined : connectingWire({host, port: port ?? 2855}, this.#input);
-    } catch (error) {
-      if (error instanceof CpmError) return undefined;
-      throw error;
-    }
-  }
-
   forget(connection: Connection): void {
-    if (this.#connections.delete(connection) && connection.accepted !== undefined) {
-      this.#addresses.give(connection.accepted);
-    }
+    if (this.#connections.delete(connection)) connection.origin.release();
     this.counters.connections = this.#connections.size;
   }
 
@@ -187,27 +136,34 @@ export class Exchange {
 
   // ---- sessions ----
 
-  /** A new session on a side. Throws `CPM_RELAY_FULL` (503) beyond the bound. */
+  /**
+   * A new session on a side. Throws `CPM_RELAY_FULL` (503) beyond the bound, `CPM_MSRP_TRANSPORT` (488) where the side has none of the
+   * transports asked for.
+   */
   openSession(
     owner: Owner,
-    side: Side,
-    refuses: boolean,
-    maxMessageBytes: number,
-  ): {session: Session; address: Advertised} {
-    const listening = this.#servers.get(side);
+    {side, transports, ...options}: SessionRequest,
+  ): {readonly session: Session; readonly address: Advertised; readonly terms: Terms} {
     const isFull = this.sessions.size >= this.options.limits.sessions;
     if (isFull) this.refusals.add('tooManySessions', {});
     else if (this.memoryFull) this.refusals.add('memoryFull', {});
-    if (listening === undefined || isFull || this.memoryFull) {
+    if (isFull || this.memoryFull) {
       throw new CpmError('CPM_RELAY_FULL', 503, 'the relay has no room for another session');
     }
+    const reachable = this.#network.choose(side, transports);
+    if (reachable === undefined)
+      throw new CpmError('CPM_MSRP_TRANSPORT', 488, `MSRP over ${transports.join()} is not to be had on this side`);
+    const {advertised: address, tls} = reachable;
     const id = this.ids.token();
-    const {host, port} = listening.advertised;
-    const uri = formatMsrpUri({secure: false, host, port, sessionId: id, transport: 'tcp'});
-    const session = new Session(this, owner, {id, uri, refuses, maxMessageBytes});
+    const uri = formatMsrpUri({secure: tls !== undefined, ...address, sessionId: id, transport: 'tcp'});
+    const session = new Session(this, owner, {...options, id, uri, tls});
     this.sessions.set(id, session);
     this.counters.sessions = this.sessions.size;
-    return {session, address: listening.advertised};
+    const {setup, cema, via} = this.options[side];
+    const [fingerprint, hasAuthority] = [tls?.fingerprint ?? '', tls?.hasAuthority === true];
+    // Behind a relay c= and m= would have to be the relay's (RFC 6714 §4.2).
+    const terms = {fingerprint, hasAuthority, setup, cema: cema && via === undefined};
+    return {session, address, terms};
   }
 
   /** Gets a path for a new session through the relay that its side goes through, where it does; `done` is told whether it can be offered now. */
@@ -283,7 +239,7 @@ export class Exchange {
     if (this.#closed) return;
     this.#closed = true;
     for (const session of [...this.sessions.values()]) session.close();
-    for (const {server} of this.#servers.values()) server.close();
+    this.#network.close();
     for (const connection of [...this.#connections]) connection.finish();
     await this.spool.close();
   }

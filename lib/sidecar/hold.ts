@@ -20,6 +20,11 @@ export class Offers {
     this.#next();
   }
 
+  /** The peer is known by now: what he sent can be offered. */
+  resume(): void {
+    this.#next();
+  }
+
   /** Those that were not offered yet; they belong to the caller now. */
   takeWaiting(): readonly Transfer[] {
     return this.#waiting.splice(0);
@@ -44,7 +49,7 @@ export class Offers {
 
   #next(): void {
     const {owner} = this.#session;
-    if (this.#offered !== undefined || owner === undefined || this.#session.ended) return;
+    if (this.#offered !== undefined || owner === undefined || this.#session.ended || !this.#session.isProven) return;
     const transfer = this.#waiting.shift();
     if (transfer === undefined) return;
     if (transfer.settled !== undefined) {

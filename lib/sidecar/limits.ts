@@ -9,6 +9,8 @@ import type {Log, LogFields} from '../ports/log.ts';
 export const refusals = {
   unknownSession: 'a request for a session that is not here got 481',
   wrongPeer: 'a SEND whose From-Path is not the negotiated one got 403',
+  notAuthentic: 'a peer without the certificate that its description announced ended the session',
+  handshakeFailed: 'a connection without a TLS handshake that succeeds was closed',
   wrongConnection: 'a request for a session that is bound to another connection got 506',
   tooLarge: 'a message beyond the size that its session takes got 413',
   tooManyMessages: 'a message beyond those that may be unsettled in a session got 413',

@@ -44,10 +44,13 @@ export async function runRelay(input: unknown, givenLog?: Log): Promise<void> {
   const address = options.control.startsWith('unix:') ? options.control : options.control.replace(/\d+$/, String(port));
   const ready = {event: 'listening', pid: process.pid, control: address, access, core};
   process.stdout.write(`${JSON.stringify(ready)}\n`);
-  log.info({control: address, access: hostPort(access), core: hostPort(core)}, 'the relay listens');
+  log.info({control: address, access: hostPorts(access), core: hostPorts(core)}, 'the relay listens');
 }
 
-const hostPort = ({host, port}: {readonly host: string; readonly port: number}): string => `${host} port ${port}`;
+const hostPorts = (listeners: Readonly<Record<string, {readonly host: string; readonly port: number}>>): string =>
+  Object.entries(listeners)
+    .map(([transport, {host, port}]) => `${transport} ${host} port ${port}`)
+    .join(', ');
 
 /** A unix socket that nobody listens on any more is what a killed process left. */
 async function removeStaleSocket(control: string): Promise<void> {

@@ -21,6 +21,26 @@ const side = z.strictObject({
   listen: z.strictObject({host: z.string().default('127.0.0.1'), port: port.default(0)}).prefault({}),
   /** What peers are told, where it differs: a public address, a forwarded port. */
   advertise: z.strictObject({host: z.string().optional(), port: port.optional()}).prefault({}),
+  /** What we become where the peer leaves it to us (RFC 6135 §4.2); `active-only`: nobody can connect to us. */
+  setup: z.enum(['passive', 'active', 'active-only']).default('passive'),
+  /** CEMA is offered and answered (RFC 6714). */
+  cema: z.boolean().default(true),
+  /** MSRP over TLS; without it there is none. */
+  tls: z
+    .strictObject({
+      certificateFile: z.string(),
+      keyFile: z.string(),
+      authorityFile: z.string().optional(),
+      listenPort: port.default(0),
+      advertisedPort: port.optional(),
+      /** What we offer. */
+      offer: z.enum(['msrps', 'msrp']).default('msrps'),
+      /** Nothing goes without TLS: plain offers are refused. */
+      require: z.boolean().default(false),
+      /** How often the files are looked at. */
+      watchSeconds: z.number().positive().default(5),
+    })
+    .optional(),
 });
 
 const tls = z.strictObject({ca: z.string(), cert: z.string(), key: z.string()});
@@ -127,6 +147,7 @@ const schema = z.strictObject({
 
 export type Via = z.output<typeof via>;
 export type RelayOptions = z.output<typeof schema>;
+export type SideOptions = z.output<typeof side>;
 
 /** Reads the options. Throws `CPM_RELAY_OPTIONS` (500) that names what is wrong. */
 export function relayOptions(input: unknown): RelayOptions {

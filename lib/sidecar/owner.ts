@@ -3,7 +3,8 @@ import type {Session} from './session.ts';
 import type {Transfer} from './transfer.ts';
 
 /** Why a session ended. */
-export type SessionEnd = 'released' | 'connection-lost' | 'connect-failed' | 'silent' | 'protocol-error' | 'idle';
+export type SessionEnd =
+  'released' | 'connection-lost' | 'connect-failed' | 'not-authentic' | 'silent' | 'protocol-error' | 'idle';
 
 /** What became of a message sent for the PF: an MSRP status, or none. */
 export type SendResult = number | 'silent' | 'lost';

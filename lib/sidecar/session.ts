@@ -2,6 +2,7 @@
 import type {FrameHead} from '../codecs/msrp/frame.ts';
 import {sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import {answering, unheard} from './answering.ts';
+import {proves} from './certificates.ts';
 import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
@@ -10,6 +11,7 @@ import type {Owner, SessionEnd} from './owner.ts';
 import type {Relay} from './relay.ts';
 import {Reports} from './reports.ts';
 import {Sender} from './sender.ts';
+import type {SideTls} from './tls.ts';
 import {Chunk, Transfer} from './transfer.ts';
 
 export interface SessionOptions {
@@ -18,6 +20,8 @@ export interface SessionOptions {
   readonly uri: string;
   readonly refuses: boolean;
   readonly maxMessageBytes: number;
+  /** The session is over TLS. */
+  readonly tls: SideTls | undefined;
 }
 
 /** Where the peer is, from its SDP. */
@@ -25,6 +29,10 @@ export interface Remote {
   readonly path: readonly string[];
   readonly active: boolean;
   readonly explicitChunks: boolean;
+  /** Where to connect instead of the path's first URI. */
+  readonly address: {readonly host: string; readonly port: number} | undefined;
+  /** Of the certificates that the peer may show. */
+  readonly fingerprints: readonly string[];
 }
 
 export class Session {
@@ -35,6 +43,7 @@ export class Session {
   /** Relays that our requests pass first, the nearest one in front (RFC 4976). */
   relays: readonly string[] = [];
   readonly maxMessageBytes: number;
+  readonly #tls: SideTls | undefined;
   readonly sender: Sender;
   readonly offers: Offers;
   readonly reports: Reports;
@@ -72,6 +81,7 @@ export class Session {
     this.id = options.id;
     this.uri = options.uri;
     this.maxMessageBytes = options.maxMessageBytes;
+    this.#tls = options.tls;
     this.#refuses = options.refuses;
     this.sender = new Sender(this);
     this.offers = new Offers(this);
@@ -138,10 +148,19 @@ export class Session {
       else this.#isBound = false;
       for (const feeder of this.feeders) feeder.restart();
     }
-    if (remote.active && !this.#isBound) {
-      if (through) this.#sayHello(through);
-      else this.#connect(remote.path[0] ?? '');
-    } else if (this.isBound) this.ready();
+    const {connection} = this;
+    if (through !== undefined) {
+      if (this.isBound) this.ready();
+      else if (remote.active) this.#sayHello(through);
+    } else if (connection === undefined) {
+      if (remote.active) this.#connect(remote);
+    } else if (!this.#admits(connection)) this.#endUnproven(connection);
+    else if (this.isBound) this.ready();
+    else {
+      // The peer was faster than his description.
+      this.#announceBound();
+      this.offers.resume();
+    }
   }
 
   /** Its connection is this one, to a relay of ours, from before there is a peer. */
@@ -150,13 +169,17 @@ export class Session {
     this.#attach(connection);
   }
 
-  #connect(uri: string): void {
+  #connect({path, address}: Remote): void {
     this.#attempt += 1;
     const attempt = this.#attempt;
-    this.exchange.connect(uri, (connection) => {
+    const destination = {uri: path[0] ?? '', address, tls: this.#tls};
+    this.exchange.connect(destination, (connection) => {
       if (attempt !== this.#attempt || this.#end !== undefined || this.connection !== undefined) connection?.finish();
       else if (connection === undefined) this.end('connect-failed');
-      else {
+      else if (!this.#admits(connection)) {
+        this.#endUnproven(connection);
+        connection.destroy();
+      } else {
         this.#attach(connection);
         this.#sayHello(connection);
       }
@@ -185,9 +208,33 @@ export class Session {
     });
   }
 
-  /** The first request for this session came on that connection. */
-  bind(connection: Connection): void {
-    this.#attach(connection);
+  /**
+   * The first request for this session came on that connection. False: whoever sent it is not the peer, and the session is over. Only the two
+   * ends of the signalling know its id, so that this is a peer, or a middlebox, whose certificate and description do not agree.
+   */
+  bind(connection: Connection): boolean {
+    const isPeer = this.#admits(connection);
+    if (isPeer) this.#attach(connection);
+    else this.#endUnproven(connection);
+    return isPeer;
+  }
+
+  /** Whoever is at the other end is known to be the peer. Over TLS his description says what he has to show. */
+  get isProven(): boolean {
+    return this.#tls === undefined || this.remote !== undefined;
+  }
+
+  /** Whether a connection may be this session's, as far as is known. */
+  #admits({origin: {proof}}: Connection): boolean {
+    if (this.#tls === undefined) return true;
+    if (proof === undefined) return false;
+    return this.remote === undefined || proves(proof, this.remote.fingerprints, this.#tls.hasAuthority);
+  }
+
+  #endUnproven(connection: Connection): void {
+    connection.refuse('notAuthentic', this);
+    this.end('not-authentic');
+    this.close();
   }
 
   #attach(connection: Connection): void {
@@ -197,7 +244,7 @@ export class Session {
   }
 
   #announceBound(): void {
-    if (this.#isBound) return;
+    if (this.#isBound || !this.isProven) return;
     this.#isBound = true;
     this.owner?.bound(this);
     this.ready();
@@ -443,6 +490,6 @@ export class Session {
 
   #refuse(what: Refusal): void {
     const {connection, id, label} = this;
-    this.exchange.refusals.add(what, {address: connection?.address, session: id, leg: label});
+    this.exchange.refusals.add(what, {address: connection?.origin.address, session: id, leg: label});
   }
 }

@@ -15,8 +15,8 @@ export interface Wire {
 }
 
 /** A stream that is no plain TCP socket, or does not want to be read as one. */
-export function streamWire(stream: Duplex): Wire {
-  const wire: Wire = {stream, onInput: ignore};
+export function streamWire<Stream extends Duplex>(stream: Stream): Wire & {readonly stream: Stream} {
+  const wire = {stream, onInput: ignore};
   stream.on('data', (input: Buffer) => {
     wire.onInput(input);
   });

@@ -72,7 +72,7 @@ test('RFC 4975 §4: the example of the standard is read', (t) => {
     acceptWrappedTypes: undefined,
     maxSize: undefined,
     setup: undefined,
-    fingerprint: undefined,
+    fingerprints: [],
     cema: false,
     direction: 'sendrecv',
   });
@@ -90,7 +90,7 @@ test('RFC 4975 §8, RFC 6135 §4.2, RFC 6714 §5: every attribute of an MSRP ses
     acceptWrappedTypes: ['text/plain', 'message/imdn+xml', 'application/vnd.gsma.rcs-ft-http+xml'],
     maxSize: 1_048_576,
     setup: 'active',
-    fingerprint: 'SHA-256 AB:CD',
+    fingerprints: ['SHA-256 AB:CD'],
     cema: true,
     direction: 'sendrecv',
   });

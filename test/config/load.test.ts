@@ -1,11 +1,14 @@
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import {stringify} from 'yaml';
 import {loadConfig, parseConfig} from '../../lib/config/load.ts';
 import {ConfigError} from '../../lib/config/mistakes.ts';
 import {outline} from '../../lib/config/outline.ts';
 import type {Outline} from '../../lib/config/outline.ts';
 import {warningsOf} from '../../lib/config/warnings.ts';
+import {certificate} from '../support/certificates.ts';
+import {temporaryFolder} from '../support/temporary-folder.ts';
 
 /** The mistakes found in a text, as an operator reads them. */
 function mistakesIn(text: string, env: NodeJS.ProcessEnv = {}): string {
@@ -112,6 +115,36 @@ test('configuration: keys that contradict each other are a mistake', (t) => {
     mistakesIn('served: {users: [{identities: ["tel:+15550100"]}, {identities: ["tel:+15550100"]}]}'),
     /served\.users\.1\.identities: expected tel:\+15550100 in one user only/,
   );
+});
+
+test('configuration: certificates that MSRP cannot use are told with file, line and what was expected', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [relay, other] = [certificate(folder, 'relay'), certificate(folder, 'other')];
+  const access = (tls: object): string =>
+    mistakesIn(`relay:\n  access:\n    tls:\n${stringify(tls).replaceAll(/^/gm, '      ').trimEnd()}`);
+  const {certificateFile, keyFile} = relay;
+  t.is(access({certificateFile, keyFile}), '');
+  t.is(
+    access({certificateFile, keyFile: other.keyFile}),
+    `pf.yaml:5: relay.access.tls.keyFile: expected the key of ${certificateFile}, found another one in ${other.keyFile}`,
+  );
+  t.is(
+    access({certificateFile: keyFile, keyFile}),
+    'pf.yaml:4: relay.access.tls.certificateFile: expected a certificate in PEM, found something else',
+  );
+  t.regex(
+    access({certificateFile: '/nowhere.pem', keyFile}),
+    /^pf\.yaml:4: relay\.access\.tls\.certificateFile: expected a certificate in PEM, ENOENT/,
+  );
+  t.regex(
+    access({certificateFile, keyFile, authorityFile: keyFile}),
+    /^pf\.yaml:6: relay\.access\.tls\.authorityFile: /,
+  );
+  t.regex(
+    access({certificateFile}),
+    /relay\.access\.tls\.keyFile: expected a path: a certificate and its key go together/,
+  );
+  t.regex(access({require: true}), /relay\.access\.tls\.certificateFile: expected a path/);
 });
 
 test('configuration: another user part than rcse-standfw is warned of', (t) => {

@@ -3,6 +3,7 @@ import {CpmError} from '../../errors.ts';
 import type {
   Leg,
   LegEnd,
+  LegTerms,
   OfferedMessage,
   OutgoingMessage,
   Pairing,
@@ -28,6 +29,7 @@ export class SidecarLeg implements Leg {
   readonly uri: string;
   readonly path: readonly string[];
   readonly address: Leg['address'];
+  readonly terms: LegTerms;
   onNotificationRelayed: ((message: OutgoingMessage) => void) | undefined;
   readonly #number: number;
   readonly #stream: Stream;
@@ -54,6 +56,15 @@ export class SidecarLeg implements Leg {
     this.path = opened.path;
     this.uri = opened.path.at(-1) ?? '';
     this.address = {host: opened.host, port: opened.port, family: opened.family === 6 ? 6 : 4};
+    const {fingerprint, hasAuthority, setup, cema} = opened;
+    const isSecure = fingerprint !== '';
+    this.terms = {
+      transport: isSecure ? 'tls' : 'tcp',
+      fingerprint: isSecure ? fingerprint : undefined,
+      hasAuthority,
+      setup: setup as LegTerms['setup'],
+      cema,
+    };
   }
 
   get number(): number {
@@ -81,10 +92,19 @@ export class SidecarLeg implements Leg {
   connect(remote: RemoteMedia): void {
     if (this.#end !== undefined) return;
     this.#remote = remote;
-    // Not every relay on the way takes frames of any length, and it is not the peer who says so.
-    const explicitChunks = remote.chunks === 'explicit' || this.path.length > 1;
-    const active = remote.connection === 'active';
-    this.#stream.command({connect: {leg: this.#number, path: remote.path, active, explicitChunks}});
+    const {path, address, fingerprints = [], connection, chunks} = remote;
+    this.#stream.command({
+      connect: {
+        leg: this.#number,
+        path,
+        active: connection === 'active',
+        // Not every relay on the way takes frames of any length, and it is not the peer who says so.
+        explicitChunks: chunks === 'explicit' || this.path.length > 1,
+        host: address?.host ?? '',
+        port: address?.port ?? 0,
+        fingerprints,
+      },
+    });
   }
 
   bound(milliseconds: number): Promise<void> {
@@ -92,7 +112,7 @@ export class SidecarLeg implements Leg {
       const settle = (bound: boolean) => {
         timer.cancel();
         if (bound) resolve();
-        else reject(new CpmError('CPM_MEDIA_NOT_BOUND', 408, 'the peer did not open its MSRP session'));
+        else reject(this.#notBound());
       };
       const timer = this.#stream.clock.after(milliseconds, () => {
         this.#onceBound = this.#onceBound.filter((each) => each !== settle);
@@ -143,6 +163,12 @@ export class SidecarLeg implements Leg {
         stream.command({unpair: {pairing}});
       },
     };
+  }
+
+  #notBound(): CpmError {
+    return this.#end === 'not-authentic'
+      ? new CpmError('CPM_MEDIA_NOT_AUTHENTIC', 403, 'the peer has not the certificate that its description announced')
+      : new CpmError('CPM_MEDIA_NOT_BOUND', 408, 'the peer did not open its MSRP session');
   }
 
   // ---- what the relay says ----

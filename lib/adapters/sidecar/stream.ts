@@ -5,7 +5,7 @@ import type {LegEnd} from '../../ports/media-plane.ts';
 import type {Log} from '../../ports/log.ts';
 import {Batcher} from '../../sidecar/contract/batcher.ts';
 import type {ClientStream, RelayClient} from '../../sidecar/contract/grpc.ts';
-import type {Command, Commands, Event, Events, Opened, Welcome} from '../../sidecar/contract/messages.ts';
+import type {Command, Commands, Event, Events, OpenFailed, Opened, Welcome} from '../../sidecar/contract/messages.ts';
 import {SidecarLeg} from './leg.ts';
 
 export interface StreamParts {
@@ -26,7 +26,7 @@ export class Stream {
   readonly #stream: ClientStream;
   readonly #commands: Batcher<Command, Commands>;
   readonly #legs = new Map<number, SidecarLeg>();
-  readonly #opening = new Map<number, (opened: Opened | undefined) => void>();
+  readonly #opening = new Map<number, (opened: Opened | OpenFailed | undefined) => void>();
   readonly #pairing = new Map<number, () => void>();
   #count = 0;
   #lost = false;
@@ -60,17 +60,21 @@ export class Stream {
 
   /** Opens a leg; rejects with `CPM_MEDIA_AWAY` (503) when there is no room, no answer in time, or no stream any more. */
   open(
-    options: {readonly side: 'access' | 'core'; readonly refuses: boolean; readonly maxMessageBytes: number},
+    options: Omit<Extract<Command, {openLeg: unknown}>['openLeg'], 'leg'>,
     milliseconds: number,
   ): Promise<SidecarLeg> {
     this.#count += 1;
     const leg = this.#count;
     return new Promise((resolve, reject) => {
-      const settle = (opened: Opened | undefined) => {
+      const settle = (opened: Opened | OpenFailed | undefined) => {
         timer.cancel();
         this.#opening.delete(leg);
-        if (!opened) {
-          reject(new CpmError('CPM_MEDIA_AWAY', 503, 'the MSRP relay opened no session'));
+        if (!opened || 'why' in opened) {
+          reject(
+            opened?.noTransport === true
+              ? new CpmError('CPM_MSRP_TRANSPORT', 488, opened.why)
+              : new CpmError('CPM_MEDIA_AWAY', 503, 'the MSRP relay opened no session'),
+          );
           return;
         }
         const made = new SidecarLeg(this, opened);
@@ -120,7 +124,7 @@ export class Stream {
       this.#legs.delete(leg);
       ended?.onEndEvent(why as LegEnd);
     } else if ('opened' in event) this.#opening.get(event.opened.leg)?.(event.opened);
-    else if ('openFailed' in event) this.#opening.get(event.openFailed.leg)?.(undefined);
+    else if ('openFailed' in event) this.#opening.get(event.openFailed.leg)?.(event.openFailed);
     else if ('paired' in event) this.#pairing.get(event.paired.pairing)?.();
     else this.#parts.onWelcome(event.welcome);
   }

@@ -1,7 +1,8 @@
 import {formatContact} from '../../codecs/sip-headers/contact.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {OriginalSession} from '../../cpm/deferred-message.ts';
-import type {Leg, LegEnd, OfferedMessage, Pairing, Verdict} from '../../ports/media-plane.ts';
+import {CpmError} from '../../errors.ts';
+import type {Leg, LegEnd, OfferedMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite, SipDialog, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
@@ -50,8 +51,12 @@ export class ChatSession {
   #ringing = false;
   #hasKept = false;
   readonly #over: () => void;
+  /** The inviter's MSRP session. */
+  readonly #remote: RemoteMedia;
 
+  /** @throws CpmError (488) when the inviter's offer and our leg do not fit. */
   constructor(context: Context, invitation: Invitation, leg: Leg) {
+    this.#remote = remoteMedia(invitation.offer, 'offer', leg);
     this.#context = context;
     this.#over = context.sessions.begin();
     this.invitation = invitation;
@@ -133,7 +138,7 @@ export class ChatSession {
     this.leg.onEnd = (end) => {
       this.#legEnded(end);
     };
-    this.leg.connect(this.invitation.remote);
+    this.leg.connect(this.#remote);
     let dialog: SipDialog;
     try {
       dialog = await invite.accept({
@@ -362,7 +367,14 @@ export class ChatSession {
     if (description === undefined) return {status: 500};
     if (request.body.length > 0) {
       const offer = bodyText(request);
-      this.leg.connect(remoteMedia(offer, 'offer'));
+      try {
+        this.leg.connect(remoteMedia(offer, 'offer', this.leg));
+      } catch (error) {
+        // The session goes on as it stands (RFC 3261 §14.2).
+        if (error instanceof CpmError) return {status: error.status};
+        throw error;
+      }
+
       this.#description = answerFor(
         offer,
         this.#client && bodyText(this.#client.response),

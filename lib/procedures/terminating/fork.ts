@@ -107,7 +107,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
     };
     const result = await branch.outcome;
     if (result.kind === 'accepted') {
-      const remote = usableAnswer(result.response);
+      const remote = usableAnswer(result.response, leg);
       if (remote !== undefined) {
         const answered = {
           kind: 'answered',
@@ -159,9 +159,9 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
   };
 }
 
-function usableAnswer(response: SipResponseView): RemoteMedia | undefined {
+function usableAnswer(response: SipResponseView, leg: Leg): RemoteMedia | undefined {
   try {
-    return remoteMedia(bodyText(response), 'answer');
+    return remoteMedia(bodyText(response), 'answer', leg);
   } catch {
     // A codec's word on a peer's SDP; the caller ends that dialog with 488.
     return undefined;

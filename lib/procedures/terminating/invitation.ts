@@ -10,10 +10,10 @@ import {formatNameAddr, parseNameAddr, parseNameAddrs} from '../../codecs/sip-he
 import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
 import {CpmError} from '../../errors.ts';
-import type {RemoteMedia} from '../../ports/media-plane.ts';
+import type {MsrpTransport} from '../../ports/media-plane.ts';
 import type {IncomingRequest, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {remoteMedia} from '../session-description.ts';
+import {offeredTransports} from '../session-description.ts';
 
 /** A 1-1 CPM session invitation for a served user, read once. */
 export interface Invitation {
@@ -29,8 +29,8 @@ export interface Invitation {
   readonly subject: string | undefined;
   /** The SDP offer, text. */
   readonly offer: string;
-  /** The inviter's MSRP session. */
-  readonly remote: RemoteMedia;
+  /** Those of the MSRP sessions it offers, in its order. */
+  readonly transports: readonly MsrpTransport[];
   /** A first message that rode in the INVITE. */
   readonly firstMessage: {readonly contentType: string; readonly bytes: Uint8Array} | undefined;
   /** Where the B2BUA's own requests go on: what the Route names after the PF (decision: the core's way is kept). */
@@ -203,7 +203,7 @@ export function readInvitation(
     contributionId,
     subject: request.header('Subject'),
     offer,
-    remote: remoteMedia(offer, 'offer'),
+    transports: offeredTransports(offer),
     firstMessage,
     route: remainingRoute(request, sip.isOwn),
     server: request.server,

@@ -22,16 +22,21 @@ export async function handleSessionInvitation(
   const {media, deliveries, policy, overload, log} = context;
   const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
-  let leg: Leg;
+  let leg: Leg | undefined;
+  let session: ChatSession;
   try {
-    leg = await media.openLeg({side: 'core', mode: 'hold', label, maxMessageBytes: policy.maxMessageBytes});
+    const {transports} = invitation;
+    leg = await media.openLeg({side: 'core', mode: 'hold', transports, label, maxMessageBytes: policy.maxMessageBytes});
+    session = new ChatSession(context, invitation, leg);
   } catch (error) {
+    await leg?.release();
+    // What the inviter offers is not to be had here, whenever he asks.
+    if (error instanceof CpmError && error.status === 488) throw error;
     log.warn({...where, error}, 'an invitation is refused: no MSRP session can be had');
     await overload.refuse(invite, 'media');
     return;
   }
 
-  const session = new ChatSession(context, invitation, leg);
   invite.onCancel = (reason) => {
     session.cancelled(reason);
   };

@@ -15,6 +15,8 @@ export type Command =
         readonly side: 'access' | 'core';
         readonly refuses: boolean;
         readonly maxMessageBytes: number;
+        /** Those the peer offers; none: the side's own choice. */
+        readonly transports: readonly ('tcp' | 'tls')[];
       };
     }
   | {
@@ -22,6 +24,10 @@ export type Command =
         readonly path: readonly string[];
         readonly active: boolean;
         readonly explicitChunks: boolean;
+        /** Where to connect instead of the path's first URI; '' and 0: nowhere else. */
+        readonly host: string;
+        readonly port: number;
+        readonly fingerprints: readonly string[];
       };
     }
   | {
@@ -56,6 +62,17 @@ export interface Opened extends LegCommand {
   readonly host: string;
   readonly port: number;
   readonly family: number;
+  /** Of our certificate; '' where the leg is not over TLS. */
+  readonly fingerprint: string;
+  readonly hasAuthority: boolean;
+  readonly setup: string;
+  readonly cema: boolean;
+}
+
+export interface OpenFailed extends LegCommand {
+  readonly why: string;
+  /** The side has none of the transports that were asked for. */
+  readonly noTransport: boolean;
 }
 
 export interface Welcome {
@@ -66,7 +83,7 @@ export interface Welcome {
 export type Event =
   | {readonly welcome: Welcome}
   | {readonly opened: Opened}
-  | {readonly openFailed: LegCommand & {readonly why: string}}
+  | {readonly openFailed: OpenFailed}
   | {readonly bound: LegCommand}
   | {readonly ended: LegCommand & {readonly why: string}}
   | {readonly offer: Offer}
