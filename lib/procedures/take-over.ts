@@ -1,9 +1,10 @@
 import type {Trigger} from './terminating/deliveries.ts';
 import type {Context} from './context.ts';
+import {serviceUnavailable} from './terminating/reasons.ts';
 
 const page = 500;
 /** The server's word on dialogs that an earlier life left: 200 would mean that somebody left. */
-const reason = {Reason: 'SIP;cause=503;text="Service Unavailable"'};
+const reason = {Reason: serviceUnavailable};
 
 /**
  * What has to be done whenever the PF begins anew, or the store is back: leases and dialogs of an earlier life of this node end, registrations

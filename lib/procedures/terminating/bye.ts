@@ -1,10 +1,8 @@
 import {sipCause} from '../../codecs/sip-headers/reason.ts';
 import type {SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {serviceUnavailable, type ChatSession} from './chat-session.ts';
-
-/** What a BYE without a Reason means, when it comes from the network (row B2). */
-const completed = 'SIP;cause=200;text="Call completed"';
+import type {ChatSession} from './chat-session.ts';
+import {completed, serviceUnavailable} from './reasons.ts';
 
 /**
  * A BYE from the network side of a 1-1 session: the client is told first, its 200 awaited (bounded by the SIP port), then the network gets

@@ -12,8 +12,10 @@ import {deferMessage} from './defer.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
 import {passedBack, type Invitation} from './invitation.ts';
+import {createRinging} from './ringing.ts';
 import {notRelayed, noteRelayed} from './relayed-messages.ts';
 import {spliceAfterBacklog} from './splice.ts';
+import {requestTerminated, serviceUnavailable} from './reasons.ts';
 
 /**
  * Life of a 1-1 CPM session at the B2BUA (CPM-CF 8.3.2.1).
@@ -26,11 +28,8 @@ import {spliceAfterBacklog} from './splice.ts';
  */
 export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 'ended';
 
-export const serviceUnavailable = 'SIP;cause=503;text="Service Unavailable"';
 /** How long a BYE may come after the end of the MSRP connection. */
 const farewellMilliseconds = 2000;
-/** A delivery that takes longer than this has more to do than one message. */
-const longestDelivery = 60_000;
 
 export class ChatSession {
   readonly invitation: Invitation;
@@ -44,11 +43,10 @@ export class ChatSession {
   #client: Answered | undefined;
   #fork: Fork | undefined;
   #pairing: Pairing | undefined;
-  #storedBeforeAck = false;
   #storing: Promise<unknown> = Promise.resolve();
+  readonly #ringing = createRinging(() => this.#context, this);
   #servedUser: string;
   #following: Promise<void> = Promise.resolve();
-  #ringing = false;
   #hasKept = false;
   readonly #over: () => void;
   /** The inviter's MSRP session. */
@@ -156,7 +154,7 @@ export class ChatSession {
       });
     } catch (error) {
       await this.end(serviceUnavailable);
-      await answered?.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+      await answered?.dialog.bye({Reason: requestTerminated});
       await answered?.leg.release();
       throw error;
     }
@@ -285,7 +283,7 @@ export class ChatSession {
     const verdict = await kept;
     if (verdict === 'accepted') {
       this.#hasKept = true;
-      void this.#stored();
+      this.#ringing.stored();
     }
 
     return verdict;
@@ -301,57 +299,9 @@ export class ChatSession {
     sessions.add(this);
   }
 
-  /** The PF has accepted for the user: his first message may have been faster than the inviter's ACK. */
+  /** The PF has accepted for the user, and the inviter has acknowledged that. */
   held(): void {
-    if (this.#storedBeforeAck) void this.#stored();
-  }
-
-  /** Something waits for a user who may be there by now: ring him in this session's name. */
-  async #stored(): Promise<void> {
-    const {deliveries, log} = this.#context;
-    if (this.#state === 'inviting') this.#storedBeforeAck = true;
-    if (this.#state === 'ended') deliveries.trigger(this.servedUser, 'message');
-    if (this.#state !== 'holding' || this.#ringing) return;
-    this.#ringing = true;
-    try {
-      // A delivery that runs may take the message along.
-      const idle = await deliveries.idle(this.servedUser, longestDelivery);
-      if (!idle) deliveries.later(this.servedUser);
-      else if (await this.#isWaiting()) await this.#ring();
-    } catch (error) {
-      log.warn({...this.label, error, clause: 'CPM-CF 8.3.2.1'}, 'the user could not be rung; his messages wait');
-      deliveries.later(this.servedUser);
-    } finally {
-      this.#ringing = false;
-    }
-  }
-
-  async #isWaiting(): Promise<boolean> {
-    const senders = await this.#context.store.deferredQueue.senders(this.servedUser);
-    return senders.some(({sender}) => sender === this.sender);
-  }
-
-  async #ring(): Promise<void> {
-    const {users, deliveries} = this.#context;
-    const devices = await users.devices(this.servedUser);
-    if (!this.joinable || devices.length === 0) {
-      if (devices.length > 0) deliveries.later(this.servedUser);
-      return;
-    }
-
-    const outcome = await this.search(devices);
-    if (outcome.kind === 'answered' && this.state === 'holding') {
-      await this.join(outcome);
-      return;
-    }
-
-    if (outcome.kind === 'answered') {
-      await outcome.dialog.bye({Reason: serviceUnavailable});
-      await outcome.leg.release();
-    }
-
-    this.joinable = false;
-    deliveries.later(this.servedUser);
+    this.#ringing.begin();
   }
 
   #legEnded(end: LegEnd): void {

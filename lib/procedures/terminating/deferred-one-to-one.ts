@@ -11,14 +11,13 @@ import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
-import {completedElsewhere, forkInvite, type Answered} from './fork.ts';
+import {forkInvite, type Answered} from './fork.ts';
 import {supportsImdn} from './imdn-support.ts';
 import {createSuccession, type Succession} from './succession.ts';
+import {completed, completedElsewhere} from './reasons.ts';
 
 /** What became of one sender's backlog. */
 type SenderOutcome = 'done' | 'kept' | 'stop';
-
-const completed = 'SIP;cause=200;text="Call completed"';
 
 /**
  * Delivers everything that waits for a user, sender after sender, each in a session of its own; runs under the user's lease.

@@ -3,6 +3,7 @@ import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {OutgoingInvite, OutgoingRequest, SipDialog, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {bodyText, remoteMedia} from '../session-description.ts';
+import {completedElsewhere, notAcceptable, requestTimeout} from './reasons.ts';
 
 /** A device's yes: its dialog, our leg towards it. */
 export interface Answered {
@@ -39,8 +40,6 @@ export interface ForkOptions {
   /** Is given the device whose 200 came after another one's, its CANCEL notwithstanding; without this it is ended at once. */
   readonly onLater?: (answered: Answered) => void;
 }
-
-export const completedElsewhere = 'SIP;cause=200;text="Call completed elsewhere"';
 
 /**
  * One INVITE per device; the first 200 takes it and the others are cancelled (drachtio shows only one 200 per INVITE, so that the PF forks
@@ -80,7 +79,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
   });
 
   const timer = clock.after(policy.inviteMilliseconds, () => {
-    finish(refused(), 'SIP;cause=408;text="Request Timeout"');
+    finish(refused(), requestTimeout);
   });
 
   async function ring(device: RegisteredContact): Promise<void> {
@@ -133,7 +132,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
       await Promise.all([
         leg.release(),
         result.dialog.bye({
-          Reason: remote === undefined ? 'SIP;cause=488;text="Not Acceptable Here"' : (unwanted ?? completedElsewhere),
+          Reason: remote === undefined ? notAcceptable : (unwanted ?? completedElsewhere),
         }),
       ]);
       return;

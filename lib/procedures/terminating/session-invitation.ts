@@ -7,8 +7,9 @@ import {unknownDevice} from '../registration/third-party-register.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
 import {turnMilliseconds} from './deliveries.ts';
-import {completedElsewhere, type Answered, type ForkOutcome} from './fork.ts';
+import type {Answered, ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
+import {completedElsewhere, requestTerminated} from './reasons.ts';
 
 /**
  * A 1-1 session invitation for a served user: his devices are rung, and where none takes it the PF accepts for him and keeps what comes.
@@ -51,11 +52,11 @@ export async function handleSessionInvitation(
   });
   if (outcome.kind === 'cancelled' || invite.cancelled) {
     if (outcome.kind === 'answered') {
-      await outcome.dialog.bye({Reason: 'SIP;cause=487;text="Request Terminated"'});
+      await outcome.dialog.bye({Reason: requestTerminated});
       await outcome.leg.release();
     }
 
-    return session.end('SIP;cause=487;text="Request Terminated"');
+    return session.end(requestTerminated);
   }
 
   const refusal = refusalFor(outcome, context.policy);

@@ -1,4 +1,5 @@
-import {completedElsewhere, type Answered} from './fork.ts';
+import type {Answered} from './fork.ts';
+import {completedElsewhere} from './reasons.ts';
 
 /**
  * Devices that take a delivery over: the session that stands goes when another device's 200 comes (CPM-CF 8.3.2.9.1.1 NOTE 2, T28).
