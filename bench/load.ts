@@ -7,7 +7,7 @@ import {startWorker} from './worker.ts';
 /** Connected to one of those that are compared. */
 export interface Load {
   run(options: Omit<RunOptions, 'pids'>): Promise<RunResult>;
-  /** Sends at an even rate; the 99th percentile of the time from a SEND to its receiver, ms. */
+  /** Sends at an even rate; the 99th percentile of the time from when a SEND was due to its receiver, ms. */
   pace(options: PaceOptions): Promise<number>;
   /** Shares of a core that the measured processes and this client took while it counted, of each run. */
   readonly shares: readonly {readonly measured: number; readonly client: number}[];

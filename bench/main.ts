@@ -1,47 +1,50 @@
 /** `npm run bench [-- [P1 P4 …] [--json FILE] [--list]]`: measures, prints, and writes what it measured. */
 import {mkdirSync, writeFileSync} from 'node:fs';
+import {cpus, loadavg, release} from 'node:os';
 import path from 'node:path';
 import {Command} from 'commander';
 import type {Bench} from './bench.ts';
 import {benches} from './benches.ts';
-import type {Figure} from './figure.ts';
+import {lines, type Measured} from './report.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function show({key, title}: Bench, figure: Figure): void {
-  const round = (value: number) => Number(value.toPrecision(3)).toLocaleString('en');
-  const less = figure.wanted === 'at most';
-  const reached = less ? figure.ratio <= figure.goal : figure.ratio >= figure.goal;
-  say(`${key} ${title}`);
-  say(
-    `  ratio ${round(figure.ratio)} (${figure.wanted} ${figure.goal}: ${figure.void ?? (reached ? 'reached' : 'not reached')})`,
-  );
-  say(`  ours ${round(figure.ours)}, peer ${round(figure.peer)} ${figure.unit}`);
-  for (const [name, {ratio, ours, peer, goal}] of Object.entries(figure.parts ?? {}))
-    say(`  ${name}: ${round(ratio)} (goal ${goal}): ${round(ours)} ÷ ${round(peer)}`);
-  say(`  ${figure.conditions}`);
-  say(`  client: ${figure.client}`);
+/** Where and when, and how busy the machine was before. */
+function circumstances(): string {
+  const [cpu] = cpus();
+  const [load = 0] = loadavg();
+  const machine = `${cpus().length} × ${cpu?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
+  return `${new Date().toISOString().slice(0, 16)} UTC, ${machine}, load ${load.toFixed(1)} before`;
 }
 
-async function measure(keys: readonly string[], {json}: {readonly json?: string}): Promise<void> {
+async function measure(bench: Bench): Promise<Measured> {
+  const measured = circumstances();
+  const figure = await bench.run(bench.effort, (line) => {
+    say(`  … ${bench.key} ${line}`);
+  });
+  return {title: bench.title, ...figure, measured};
+}
+
+async function measureAll(keys: readonly string[], {json}: {readonly json?: string}): Promise<void> {
   const unknown = keys.find((key) => !benches.some((bench) => bench.key === key));
   if (unknown !== undefined) throw new Error(`there is no ${unknown}; --list names what there is`);
-  const figures: Record<string, Figure> = {};
-  for (const bench of benches) {
-    if (keys.length > 0 && !keys.includes(bench.key)) continue;
+  const figures: Record<string, Measured> = {};
+  for (const bench of benches.filter(({key}) => keys.length === 0 || keys.includes(key))) {
     const missing = bench.missing?.();
     if (missing === undefined) {
-      const figure = await bench.run(bench.effort, (line) => {
-        say(`  … ${bench.key} ${line}`);
-      });
-      show(bench, figure);
-      figures[bench.key] = figure;
+      const measured = await measure(bench);
+      for (const line of lines(bench.key, measured)) say(line);
+      figures[bench.key] = measured;
     } else say(`${bench.key} not measured: ${missing}`);
   }
   if (json === undefined) return;
   mkdirSync(path.dirname(json), {recursive: true});
-  writeFileSync(json, `${JSON.stringify(figures, undefined, 1)}\n`);
+  writeFileSync(json, `${JSON.stringify(figures, sixDigits, 1)}\n`);
 }
+
+/** More digits say nothing. */
+const sixDigits = (_: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toPrecision(6)) : value;
 
 await new Command('npm run bench --')
   .description('Measures this package beside others, each figure a ratio of two that were taken in turns.')
@@ -50,6 +53,6 @@ await new Command('npm run bench --')
   .option('--list', 'say what is measured')
   .action(async (keys: readonly string[], options: {readonly json?: string; readonly list?: boolean}) => {
     if (options.list === true) for (const {key, title} of benches) say(`${key} ${title}`);
-    else await measure(keys, options);
+    else await measureAll(keys, options);
   })
   .parseAsync();

@@ -1,5 +1,6 @@
 /** `npm run docs`: writes what documentation states of the code. `-- --check` only compares, and fails where a file is not as it would be written. */
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
+import {table, type Measured} from '../bench/report.ts';
 import {codePart, renderClauses} from './render-clauses.ts';
 import {renderExample, renderTable} from './render-config.ts';
 
@@ -10,15 +11,21 @@ interface Written {
   readonly part?: (text: string) => string;
 }
 
-const marks = /(<!-- configuration -->\n)[^]*?(<!-- end of configuration -->)/;
+/** The text with what stands between `<!-- NAME -->` and `<!-- end of NAME -->` replaced. */
+const between = (name: string, text: string, inside: string): string =>
+  text.replace(
+    new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- end of ${name} -->)`),
+    (_, start: string, end: string) => `${start}\n${inside}\n\n${end}`,
+  );
+
+const figures = (): Readonly<Record<string, Measured>> =>
+  JSON.parse(readFileSync('bench/figures.json', 'utf8')) as Readonly<Record<string, Measured>>;
 
 const written: readonly Written[] = [
   {file: 'docs/config.example.yaml', render: renderExample},
   {file: 'docs/clauses.md', render: renderClauses, part: codePart},
-  {
-    file: 'README.md',
-    render: (now) => now.replace(marks, (_, start: string, end: string) => `${start}\n${renderTable()}\n\n${end}`),
-  },
+  {file: 'README.md', render: (now) => between('configuration', now, renderTable())},
+  {file: 'docs/performance.md', render: (now) => between('figures', now, table(figures()))},
 ];
 
 const check = process.argv.includes('--check');

@@ -39,7 +39,7 @@ export interface PaceOptions extends FrameShape {
 
 const servers: Server[] = [];
 const receivers = new Set<Receiver>();
-/** When the SENDs of each session that are under way were written, and how long those took that came, ms. */
+/** When the SENDs of each session that are under way were due, and how long those took that came, ms. */
 const written: number[][] = [];
 const taken: number[] = [];
 const senders: {readonly sender: Sender; readonly session: Session}[] = [];
@@ -98,7 +98,7 @@ async function run(options: RunOptions): Promise<RunResult> {
   };
 }
 
-/** Sends one SEND after the other at an even rate; the 99th percentile of the time from writing it to its receiver, ms. */
+/** Sends one SEND after the other at an even rate; the 99th percentile of the time from when each was due to its receiver, ms. */
 async function pace({rate, seconds, ...shape}: PaceOptions): Promise<number> {
   const mostUnderWay = 64;
   for (const {sender, session} of senders) sender.shape(ringOf(session, shape, mostUnderWay));
@@ -111,7 +111,7 @@ async function pace({rate, seconds, ...shape}: PaceOptions): Promise<number> {
     const index = sent % senders.length;
     const sender = senders[index]?.sender;
     if (sent <= ((now - begin) / 1000) * rate && sender !== undefined && sender.pending < mostUnderWay) {
-      written[index]?.push(now);
+      written[index]?.push(begin + (sent / rate) * 1000);
       sender.send(1);
       sent += 1;
     }
