@@ -56,7 +56,7 @@ export async function startBenchPhone(address: string, core: string, {media = tr
     onCall: (incoming) => {
       invitedAt = performance.now();
       // The network connects to us; without media we would connect, and never do.
-      const answer = describe(usualMedia, [path(port)], port, media ? 'passive' : 'active');
+      const answer = describe(usualMedia, {path: [path(port)], port, setup: media ? 'passive' : 'active'});
       incoming.accept(answer).catch(() => undefined);
     },
     onRequest: () => 200,
@@ -74,7 +74,7 @@ export async function startBenchPhone(address: string, core: string, {media = tr
     },
     async invite(to) {
       const own = path(9);
-      const outgoing = userAgent.invite(to, describe(usualMedia, [own], 9, 'active'), [
+      const outgoing = userAgent.invite(to, describe(usualMedia, {path: [own], port: 9, setup: 'active'}), [
         ['Accept-Contact', formatAcceptContact({icsi: ICSI.session})],
         ['P-Preferred-Service', ICSI.session],
         ['Conversation-ID', randomUUID()],

@@ -24,10 +24,18 @@ import {ChatSession} from './chat-session.ts';
 import {Inbox} from './inbox.ts';
 import type {ReceivedChat, SentMessage} from './ledger.ts';
 import type {ConnectionFaults} from './msrp-connection.ts';
-import {createMsrpEndpoint, type MsrpEndpoint} from './msrp-endpoint.ts';
+import {createMsrpEndpoint, type MsrpEndpoint, type PeerMedia, type PhoneCertificate} from './msrp-endpoint.ts';
 import type {MsrpSession, ReceivedMessage, SessionBehaviour} from './msrp-session.ts';
 import {publicGruu} from './registrar.ts';
-import {answererRole, describe, mediaOf, offererRole, usualMedia, type MediaProfile} from './session-description.ts';
+import {
+  answererRole,
+  describe,
+  mediaOf,
+  offererRole,
+  usualMedia,
+  type MediaProfile,
+  type PhoneMedia,
+} from './session-description.ts';
 import {createUserAgent, type IncomingCall, type UserAgent} from './sip-user-agent.ts';
 
 export interface PhoneOptions {
@@ -44,6 +52,8 @@ export interface PhoneOptions {
   readonly faults?: ConnectionFaults;
   /** `msrp://host:port;tcp` of the MSRP relay that the phone uses (RFC 4976). */
   readonly relay?: string;
+  /** MSRP goes over TLS, with this certificate. */
+  readonly tls?: PhoneCertificate;
   /** How notifications are returned: on the session they belong to while it lives, or always by SIP MESSAGE, or not at all. */
   readonly notifications?: 'session' | 'message' | 'none';
   /** Whether messages count as displayed as soon as they came; default true. */
@@ -138,7 +148,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   const sent = new Inbox<SentMessage>('message sent');
   const notifications = new Inbox<Notification>('disposition notification');
 
-  const endpoint = await createMsrpEndpoint({relay: options.relay, faults: options.faults});
+  const endpoint = await createMsrpEndpoint({relay: options.relay, faults: options.faults, tls: options.tls});
+  const isSecure = options.tls !== undefined;
   const userAgent = await createUserAgent({
     identity: options.address,
     user: /^(?:sips?|tel):([^@;]+)/i.exec(options.address)?.[1] ?? 'phone',
@@ -172,20 +183,24 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
         incoming.refuse(status, headers);
       },
       async accept(headers = []) {
-        const offer = mediaOf(incoming.request.body.toString());
+        const offer = mediaOf(incoming.request.body.toString(), isSecure);
         const role = answererRole(offer, media);
         const msrp = await endpoint.openSession(options.behaviour);
         const setup = offer.setup === undefined ? undefined : role;
-        const call = await incoming.accept(describe(media, msrp.path, endpoint.port, setup), headers);
-        return await openChat(call, msrp, offer.path, role);
+        const call = await incoming.accept(describe(media, ownMedia(msrp, setup)), headers);
+        return await openChat(call, msrp, offer, role);
       },
     };
+  }
+
+  function ownMedia({path}: MsrpSession, setup: string | undefined): PhoneMedia {
+    return {path, port: endpoint.port, setup, fingerprint: endpoint.fingerprint};
   }
 
   async function openChat(
     call: Call,
     msrp: MsrpSession,
-    remotePath: readonly string[],
+    peer: PeerMedia,
     role: 'active' | 'passive',
   ): Promise<ChatSession> {
     const session = new ChatSession({
@@ -205,7 +220,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     });
     sessions.push(session);
     try {
-      await endpoint.connect(msrp, remotePath, role);
+      await endpoint.connect(msrp, peer, role);
       await msrp.bound();
     } catch (error) {
       void call.bye([['Reason', 'SIP;cause=408;text="No MSRP connection"']]);
@@ -287,7 +302,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
 
   async function startChat(to: string, chat: ChatOptions = {}): Promise<ChatSession> {
     const msrp = await endpoint.openSession(options.behaviour);
-    const offer = describe(media, msrp.path, endpoint.port, media.offerSetup);
+    const offer = describe(media, ownMedia(msrp, media.offerSetup));
     const outgoing = userAgent.invite(to, offer, [
       ['Accept-Contact', formatAcceptContact({icsi: ICSI.session})],
       ['P-Preferred-Service', ICSI.session],
@@ -300,8 +315,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       endpoint.closeSession(msrp);
       throw new Refused(call);
     }
-    const answer = mediaOf(call.remoteSdp);
-    return await openChat(call, msrp, answer.path, offererRole(answer));
+    const answer = mediaOf(call.remoteSdp, isSecure);
+    return await openChat(call, msrp, answer, offererRole(answer));
   }
 
   async function register(expires = 3600): Promise<SipResponse> {

@@ -1,6 +1,6 @@
 /** What a phone writes into its offers and answers, and who connects to whom (RFC 4975 §8, RFC 6135 §4.2). */
 import {parseSdp} from '../codecs/sdp.ts';
-import {msrpMedia, type MsrpMedia} from '../codecs/sdp-msrp.ts';
+import {usableSections, type MsrpMedia} from '../codecs/sdp-msrp.ts';
 import {CpmError} from '../errors.ts';
 
 export interface MediaProfile {
@@ -12,6 +12,8 @@ export interface MediaProfile {
   /** Undefined leaves the line out. */
   readonly acceptWrappedTypes: string | undefined;
   readonly maxSize: number | undefined;
+  /** Host and port that stand in a=path instead of ours, as behind a middlebox that speaks CEMA; c= and m= are true (RFC 6714). */
+  readonly pathAuthority: string | undefined;
   /** Lines added to the section as they stand: `a=x`. */
   readonly extraLines: readonly string[];
 }
@@ -23,11 +25,22 @@ export const usualMedia: MediaProfile = {
   acceptTypes: 'message/cpim application/im-iscomposing+xml',
   acceptWrappedTypes: '*',
   maxSize: undefined,
+  pathAuthority: undefined,
   extraLines: [],
 };
 
-/** A description of one MSRP session; `setup` undefined leaves a=setup out. */
-export function describe(profile: MediaProfile, path: readonly string[], port: number, setup?: string): string {
+/** Where one MSRP session of the phone is, for its description. */
+export interface PhoneMedia {
+  readonly path: readonly string[];
+  readonly port: number;
+  /** Undefined leaves a=setup out. */
+  readonly setup: string | undefined;
+  /** Of the phone's certificate, where the session is over TLS. */
+  readonly fingerprint?: string | undefined;
+}
+
+/** A description of one MSRP session. */
+export function describe(profile: MediaProfile, {path, port, setup, fingerprint}: PhoneMedia): string {
   const id = Date.now();
   return [
     'v=0',
@@ -36,8 +49,9 @@ export function describe(profile: MediaProfile, path: readonly string[], port: n
     'c=IN IP4 127.0.0.1',
     't=0 0',
     // Who only connects names the discard port (RFC 6135 §4.2.2).
-    `m=message ${setup === 'active' ? 9 : port} TCP/MSRP *`,
-    `a=path:${path.join(' ')}`,
+    `m=message ${setup === 'active' ? 9 : port} TCP/${fingerprint === undefined ? '' : 'TLS/'}MSRP *`,
+    `a=path:${path.map((uri) => withAuthority(uri, profile.pathAuthority)).join(' ')}`,
+    ...(fingerprint === undefined ? [] : [`a=fingerprint:${fingerprint}`]),
     ...(setup === undefined ? [] : [`a=setup:${setup}`]),
     `a=accept-types:${profile.acceptTypes}`,
     ...(profile.acceptWrappedTypes === undefined ? [] : [`a=accept-wrapped-types:${profile.acceptWrappedTypes}`]),
@@ -48,10 +62,14 @@ export function describe(profile: MediaProfile, path: readonly string[], port: n
   ].join('\r\n');
 }
 
-/** The MSRP session that a description offers or accepts; throws `CpmError` 488 where it has none. */
-export function mediaOf(sdp: string): MsrpMedia {
-  const media = msrpMedia(parseSdp(sdp));
-  if (media === undefined || media.path.length === 0) {
+function withAuthority(uri: string, authority: string | undefined): string {
+  return authority === undefined ? uri : uri.replace(/(?<=:\/\/)[^/]+/, authority);
+}
+
+/** The MSRP session that a description offers or accepts, over TLS or not; throws `CpmError` 488 where it has none. */
+export function mediaOf(sdp: string, isSecure = false): MsrpMedia {
+  const media = usableSections(parseSdp(sdp)).find(({tls}) => tls === isSecure);
+  if (media === undefined) {
     throw new CpmError('CPM_PHONE_SDP', 488, 'the description has no MSRP session');
   }
   return media;
