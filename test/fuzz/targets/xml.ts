@@ -117,8 +117,9 @@ export const reginfo: Target = {
 };
 
 function hasNames({name, attributes, children}: XmlElement): boolean {
-  // Names of JavaScript's own are refused without a prefix.
-  const isName = (text: string) => /^(?!__|constructor$|prototype$)[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u.test(text);
+  // Names of JavaScript's own are refused, or changed, by the library.
+  const isName = (text: string) =>
+    /^(?!__|prototype$)[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u.test(text) && !(text in Object.prototype);
   const written = attributes.map((attribute) => `${attribute.namespace ?? ''} ${attribute.name}`);
   if (new Set(written).size < written.length) return false; // told apart by prefixes that nobody declared
   return isName(name) && attributes.every((attribute) => isName(attribute.name)) && children.every(hasNames);
