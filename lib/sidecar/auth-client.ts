@@ -40,8 +40,11 @@ export class AuthClient {
   #challenge: Challenge | undefined;
   #count = 0;
 
-  /** Throws `CPM_RELAY_VIA` (500) where the password cannot be had. */
-  constructor(exchange: Exchange, via: Via) {
+  /** Throws `CPM_RELAY_VIA` (500) where the password cannot be had, or the relay is over TLS and nobody vouches for it. */
+  constructor(exchange: Exchange, via: Via, {hasAuthority}: {readonly hasAuthority: boolean}) {
+    if (/^msrps:/i.test(via.uri) && !hasAuthority) {
+      throw unusable(`${via.uri} is over TLS: its side needs tls with an authorityFile`);
+    }
     this.#exchange = exchange;
     this.#via = via;
     this.#credentials = {username: via.username, password: passwordOf(via)};
@@ -53,7 +56,7 @@ export class AuthClient {
       this.#tell(session, status, why);
       done(false);
     };
-    this.#exchange.connect({uri: this.#via.uri, address: undefined, tls: undefined}, (connection) => {
+    this.#exchange.connect({uri: this.#via.uri, address: undefined, tls: session.tls}, (connection) => {
       if (connection === undefined) {
         failed(0, 'no connection');
         return;
@@ -61,6 +64,12 @@ export class AuthClient {
       if (session.ending) {
         connection.finish();
         done(false);
+        return;
+      }
+      // No description says what a relay of ours has to show: an authority of ours vouches for it (RFC 4976 §5.1).
+      if (session.tls !== undefined && connection.origin.proof?.signed !== true) {
+        connection.destroy();
+        failed(0, 'its certificate is not made out to its name by an authority of ours');
         return;
       }
       session.goThrough(connection);
@@ -194,9 +203,10 @@ function isMsrpUri(text: string): boolean {
   }
 }
 
+const unusable = (why: string) => new CpmError('CPM_RELAY_VIA', 500, why);
+
 /** The password is in a file or in the environment: never in arguments, which every user of the machine can see. */
 function passwordOf({passwordFile, passwordVariable}: Via): string {
-  const unusable = (why: string) => new CpmError('CPM_RELAY_VIA', 500, why);
   if (passwordFile !== undefined) {
     try {
       return readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '');

@@ -70,7 +70,10 @@ export class Exchange {
     this.ids = ids;
     this.log = log;
     this.refusals = new Refusals(this.counters, {clock, log});
-    const relayOf = (side: Side) => options[side].via && new AuthClient(this, options[side].via);
+    const relayOf = (side: Side) => {
+      const {via, tls} = options[side];
+      return via && new AuthClient(this, via, {hasAuthority: tls?.authorityFile !== undefined});
+    };
     this.#relays = {access: relayOf('access'), core: relayOf('core')};
     this.spool = new SpoolRoom(options.spool, this.counters);
     this.#network = new Network({
@@ -160,9 +163,9 @@ export class Exchange {
     this.sessions.set(id, session);
     this.counters.sessions = this.sessions.size;
     const {setup, cema, via} = this.options[side];
-    const [fingerprint, hasAuthority] = [tls?.fingerprint ?? '', tls?.hasAuthority === true];
-    // Behind a relay c= and m= would have to be the relay's (RFC 6714 §4.2).
-    const terms = {fingerprint, hasAuthority, setup, cema: cema && via === undefined};
+    // Behind a relay c= and m= would have to be the relay's (RFC 6714 §4.2), and so would the fingerprint.
+    const fingerprint = via === undefined ? (tls?.fingerprint ?? '') : '';
+    const terms = {fingerprint, hasAuthority: tls?.hasAuthority === true, setup, cema: cema && via === undefined};
     return {session, address, terms};
   }
 

@@ -64,6 +64,8 @@ interface Listener extends Reachable {
 
 type Listeners = Readonly<Partial<Record<Transport, Listener>>>;
 
+const isSecure = (uri: string): boolean => /^msrps:/i.test(uri);
+
 /** Octets read at once from a socket at most. */
 const inputBytes = 256 * 1024;
 const nothing = (): void => undefined;
@@ -92,8 +94,9 @@ export class Network {
     const ours: readonly Transport[] = tls?.offer === 'msrps' ? ['tls', 'tcp'] : ['tcp', 'tls'];
     const listeners = this.#sides.get(side);
     const wanted = transports.length === 0 ? ours : transports;
-    // Through a relay of somebody else's the path begins with his URI, which is one by TCP.
-    return wanted.map((each) => (via !== undefined && each === 'tls' ? undefined : listeners?.[each])).find(Boolean);
+    // Through a relay of somebody else's the path begins with his URI, and its transport is the session's.
+    const only = via && (isSecure(via.uri) ? 'tls' : 'tcp');
+    return wanted.map((each) => (only === undefined || each === only ? listeners?.[each] : undefined)).find(Boolean);
   }
 
   /** Connects to where a session's peer is; `done` gets undefined when that is not possible in time. */

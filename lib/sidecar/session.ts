@@ -43,7 +43,8 @@ export class Session {
   /** Relays that our requests pass first, the nearest one in front (RFC 4976). */
   relays: readonly string[] = [];
   readonly maxMessageBytes: number;
-  readonly #tls: SideTls | undefined;
+  /** Undefined where the session is not over TLS. */
+  readonly tls: SideTls | undefined;
   readonly sender: Sender;
   readonly offers: Offers;
   readonly reports: Reports;
@@ -81,7 +82,7 @@ export class Session {
     this.id = options.id;
     this.uri = options.uri;
     this.maxMessageBytes = options.maxMessageBytes;
-    this.#tls = options.tls;
+    this.tls = options.tls;
     this.#refuses = options.refuses;
     this.sender = new Sender(this);
     this.offers = new Offers(this);
@@ -172,7 +173,7 @@ export class Session {
   #connect({path, address}: Remote): void {
     this.#attempt += 1;
     const attempt = this.#attempt;
-    const destination = {uri: path[0] ?? '', address, tls: this.#tls};
+    const destination = {uri: path[0] ?? '', address, tls: this.tls};
     this.exchange.connect(destination, (connection) => {
       if (attempt !== this.#attempt || this.#end !== undefined || this.connection !== undefined) connection?.finish();
       else if (connection === undefined) this.end('connect-failed');
@@ -219,16 +220,16 @@ export class Session {
     return isPeer;
   }
 
-  /** Whoever is at the other end is known to be the peer. Over TLS his description says what he has to show. */
+  /** Whoever is at the other end is known to be the peer, or our relay. Over TLS the peer's description says what he has to show. */
   get isProven(): boolean {
-    return this.#tls === undefined || this.remote !== undefined;
+    return this.tls === undefined || this.#isThrough || this.remote !== undefined;
   }
 
   /** Whether a connection may be this session's, as far as is known. */
   #admits({origin: {proof}}: Connection): boolean {
-    if (this.#tls === undefined) return true;
+    if (this.tls === undefined) return true;
     if (proof === undefined) return false;
-    return this.remote === undefined || proves(proof, this.remote.fingerprints, this.#tls.hasAuthority);
+    return this.remote === undefined || proves(proof, this.remote.fingerprints, this.tls.hasAuthority);
   }
 
   #endUnproven(connection: Connection): void {

@@ -57,10 +57,9 @@ export class SidecarLeg implements Leg {
     this.uri = opened.path.at(-1) ?? '';
     this.address = {host: opened.host, port: opened.port, family: opened.family === 6 ? 6 : 4};
     const {fingerprint, hasAuthority, setup, cema} = opened;
-    const isSecure = fingerprint !== '';
     this.terms = {
-      transport: isSecure ? 'tls' : 'tcp',
-      fingerprint: isSecure ? fingerprint : undefined,
+      transport: /^msrps:/i.test(opened.path[0] ?? '') ? 'tls' : 'tcp',
+      fingerprint: fingerprint === '' ? undefined : fingerprint,
       hasAuthority,
       setup: setup as LegTerms['setup'],
       cema,
