@@ -120,10 +120,16 @@ export class Connection {
     wire.onInput = (input) => {
       this.#readAt = exchange.clock.now();
       this.#parser.push(input);
+      exchange.afterRead();
     };
     stream.on('error', () => undefined);
     stream.on('end', this.#onEnd);
     stream.on('close', this.#onEnd);
+  }
+
+  /** When octets came last: the clock, looked at once for all that came together. */
+  get readAt(): number {
+    return this.#readAt;
   }
 
   get closed(): boolean {
@@ -283,7 +289,7 @@ export class Connection {
 
   #start(head: FrameHead): FrameReceiver | undefined {
     if (head.kind === 'response') {
-      this.#transactions.take(head.transactionId)?.answer(head.status, head);
+      this.#transactions.take(head.text('transaction-id'))?.answer(head.status, head);
       return undefined;
     }
     const session = this.#sessionOf(head);

@@ -44,6 +44,8 @@ export interface Terms {
   readonly setup: SideOptions['setup'];
   readonly cema: boolean;
 }
+/** Connections with something to write at which nothing more is waited for. */
+const dirtyConnections = 32;
 
 export class Exchange {
   readonly options: RelayOptions;
@@ -113,10 +115,19 @@ export class Exchange {
   flushSoon(connection: Connection): void {
     if (this.#dirty.push(connection) > 1) return;
     setImmediate(() => {
-      const dirty = this.#dirty;
-      this.#dirty = [];
-      for (const each of dirty) each.flush();
+      this.#flush();
     });
+  }
+
+  /** Called when what came on a connection is dealt with: not so many are kept waiting that what they write leaves the processor's caches. */
+  afterRead(): void {
+    if (this.#dirty.length >= dirtyConnections) this.#flush();
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const each of dirty) each.flush();
   }
 
   closeSoon(connection: Connection): void {

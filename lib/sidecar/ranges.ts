@@ -1,7 +1,9 @@
 /** Which octets of a message are there: chunks come in any order and may overlap (RFC 4975 §7.3.1). */
+const none: readonly never[] = [];
+
 export class Ranges {
   /** Disjoint and in order; from inclusive, to exclusive, counted from 0. */
-  #parts: {from: number; to: number}[] = [];
+  #parts: readonly {from: number; to: number}[] = none;
 
   get parts(): readonly {readonly from: number; readonly to: number}[] {
     return this.#parts;
@@ -14,8 +16,8 @@ export class Ranges {
       return;
     }
     if (from === to) return;
-    if (last === undefined || last.to < from) {
-      this.#parts.push({from, to});
+    if (last === undefined) {
+      this.#parts = [{from, to}];
       return;
     }
     const before = this.#parts.filter((part) => part.to < from);

@@ -93,11 +93,14 @@ interface Piece {
   slab: Slab | undefined;
 }
 
+/** Never added to. */
+const none: Piece[] = [];
+
 /** The octets of one message. */
 export class Spool {
   readonly #room: SpoolRoom;
   /** In the order in which they came: a later one is right where two overlap (RFC 4975 §7.3.1). */
-  #pieces: Piece[] = [];
+  #pieces: Piece[] = none;
   #inOrder = true;
   #memory = 0;
   #disk = 0;
@@ -205,12 +208,14 @@ export class Spool {
     this.#memory += memory;
     if (piece.at !== this.#end) this.#inOrder = false;
     this.#end = Math.max(this.#end, piece.at + piece.length);
-    this.#pieces.push(piece);
+    // A list that is made with what is in it is small; most messages have one piece.
+    if (this.#pieces.length === 0) this.#pieces = [piece];
+    else this.#pieces.push(piece);
   }
 
   #forgetPieces(): void {
     for (const {slab} of this.#pieces) if (slab !== undefined) this.#room.slabs.release(slab);
-    this.#pieces = [];
+    this.#pieces = none;
   }
 
   #toDisk(at: number, bytes: Buffer): boolean {

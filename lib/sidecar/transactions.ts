@@ -88,22 +88,16 @@ export class RandomTexts {
   }
 }
 
-function slotOf(id: Uint8Array): number {
+function slotOf(id: string): number {
   if (id.length !== idLength) return -1;
   let slot = 0;
   for (let at = 0; at < slotDigits; at += 1) {
-    const digit = (id[at] ?? 0) - 0x41;
+    const digit = id.charCodeAt(at) - 0x41;
     if (digit < 0 || digit > 37) return -1;
     // A to Z, then a to f.
     slot |= (digit < 26 ? digit : digit - 6) << (5 * at);
   }
   return slot;
-}
-
-function isText(octets: Uint8Array, text: string): boolean {
-  if (octets.length !== text.length) return false;
-  for (let at = 0; at < octets.length; at += 1) if (octets[at] !== text.charCodeAt(at)) return false;
-  return true;
 }
 
 export class Transactions {
@@ -130,10 +124,10 @@ export class Transactions {
   }
 
   /** Takes the transaction of that id out; undefined for an unknown one, or one answered before. */
-  take(id: Buffer): Transaction | undefined {
+  take(id: string): Transaction | undefined {
     const slot = slotOf(id);
     const transaction = this.#slots[slot];
-    if (transaction === undefined || !isText(id, transaction.id)) return undefined;
+    if (transaction?.id !== id) return undefined;
     this.#remove(slot);
     return transaction;
   }

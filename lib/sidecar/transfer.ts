@@ -12,6 +12,9 @@ import type {Relay} from './relay.ts';
 import type {Session} from './session.ts';
 import {Spool} from './spool.ts';
 
+/** Never added to: most messages have one chunk, and a list made with it is small. */
+const none: Chunk[] = [];
+
 export class Transfer {
   readonly session: Session;
   readonly messageId: string;
@@ -40,7 +43,7 @@ export class Transfer {
   /** It was answered for good; later chunks get the same. */
   settled: number | undefined;
   /** Ended and unanswered, in order of their end; the one that completed the message is the last to be answered. */
-  readonly #unanswered: Chunk[] = [];
+  #unanswered: Chunk[] = none;
   completing: Chunk | undefined;
   /** Milliseconds of the clock. */
   touchedAt: number;
@@ -55,15 +58,15 @@ export class Transfer {
     this.fromPath = head.text('from-path', session.heardFrom);
     this.statedTotal = head.byteRange?.total;
     this.spool = new Spool(session.exchange.spool);
-    this.touchedAt = session.exchange.clock.now();
+    this.touchedAt = session.lastActivity;
   }
 
   /** A chunk of it has ended; says whether the message is whole now. */
   add(chunk: Chunk): boolean {
     this.ranges.add(chunk.start, chunk.start + chunk.length);
     if (chunk.flag === '$') this.total = chunk.start + chunk.length;
-    this.touchedAt = this.session.exchange.clock.now();
-    this.#unanswered.push(chunk);
+    if (this.#unanswered.length === 0) this.#unanswered = [chunk];
+    else this.#unanswered.push(chunk);
     this.complete = this.total !== undefined && this.ranges.covers(this.total);
     if (this.complete) this.completing = chunk;
     return this.complete;
@@ -71,22 +74,20 @@ export class Transfer {
 
   /** Answers the chunks that ended, but never the one that completed the message: they are in the spool. */
   answerKept(): void {
-    this.spool.flushed((kept) => {
-      if (!kept) {
+    this.spool.flushed((isKept) => {
+      if (!isKept) {
         this.session.refuse(this, 413);
         return;
       }
-      for (const chunk of this.#unanswered.splice(0)) {
-        if (chunk === this.completing) this.#unanswered.push(chunk);
-        else chunk.answer(200);
-      }
+      const kept = this.#unanswered;
+      this.#unanswered = kept.filter((chunk) => chunk === this.completing);
+      for (const chunk of kept) if (chunk !== this.completing) chunk.answer(200);
     });
   }
 
   /** One chunk got its answer from the next hop. */
   answerOne(chunk: Chunk): void {
-    const at = this.#unanswered.indexOf(chunk);
-    if (at >= 0) this.#unanswered.splice(at, 1);
+    this.#unanswered = this.#unanswered.filter((each) => each !== chunk);
     chunk.answer(200);
   }
 
@@ -95,7 +96,7 @@ export class Transfer {
     if (this.settled !== undefined) return;
     this.settled = status;
     for (const chunk of this.#unanswered) chunk.answer(status);
-    this.#unanswered.length = 0;
+    this.#unanswered = none;
     this.spool.release(unseen);
   }
 }
@@ -134,7 +135,7 @@ export class Chunk implements FrameReceiver {
     const {transfer} = this;
     const at = this.start + this.length;
     this.length += piece.length;
-    transfer.touchedAt = transfer.session.exchange.clock.now();
+    transfer.touchedAt = this.#connection.readAt;
     if (transfer.settled !== undefined) {
       this.#connection.unwanted(piece.length);
       return;
@@ -154,6 +155,7 @@ export class Chunk implements FrameReceiver {
 
   end(flag: Flag): void {
     this.flag = flag;
+    this.transfer.touchedAt = this.#connection.readAt;
     this.transfer.session.onChunkEnd(this);
   }
 
