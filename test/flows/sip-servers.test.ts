@@ -67,7 +67,7 @@ test.serial(
     await chat.sendText('over a connection of its own');
     const {session} = await bob.messages.first();
     t.true((await session.sendText('and back')).accepted);
-    t.is(counted.open.size, 1);
+    await until(() => counted.open.size === 1, 'the connection of the call stays, those of notifications do not');
     // The device leaves: the BYE to the inviter goes over the connection that has his dialog.
     t.is(await session.end('SIP;cause=200;text="Call completed"'), 200);
     t.deepEqual(await chat.ended, {by: 'peer', reason: 'SIP;cause=200;text="Call completed"'});
@@ -77,7 +77,7 @@ test.serial(
     const second = await alice.startChat(bobAddress);
     await second.sendText('once more');
     await bob.messages.first(({text}) => text === 'once more');
-    t.is(counted.open.size, 1);
+    await until(() => counted.open.size === 1, 'the connection of the second call stays');
     t.is(await second.end(), 200);
     await until(() => counted.open.size === 0, 'the connection of the second call is closed');
     t.false(pf.pf.log.items.some(({level}) => level === 'error'));
@@ -239,7 +239,9 @@ test.serial(
     await first.kill();
     // The call on the dead server is taken apart; the other one does not notice.
     await pf.pf.log.atLeast(senders.length + 1, ({msg}) => /^the (network|client) ends the session$/.test(msg));
-    t.false((await onFirst.sendText('too late')).accepted);
+    // What it may still accept on its way out is kept for Carol.
+    const late = await onFirst.sendText('late');
+    if (late.accepted) await carol.messages.first(({text}) => text === 'late');
     t.true((await onSecond.sendText('still live')).accepted);
     await carol.messages.first(({text}) => text === 'still live');
     // New calls go over the one that is there, at once.
