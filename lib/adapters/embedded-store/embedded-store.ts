@@ -14,6 +14,7 @@ import type {Store} from '../../ports/store.ts';
 import {Channel} from './channel.ts';
 import type {TimedLeases} from './leases.ts';
 import type {WorkerOptions} from './protocol.ts';
+import {remembered} from './remembered.ts';
 
 export interface EmbeddedStoreOptions {
   /** The file; `-wal` beside it belongs to it. On a local disk: network file systems do not lock reliably. */
@@ -51,7 +52,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   await channel.open();
   return {
     deferredQueue: deferredQueue(channel),
-    registrations: registrations(channel),
+    registrations: remembered(registrations(channel), () => channel.available),
     leases: leases(channel, clock, ids),
     dialogRecords: dialogRecords(channel),
     get available() {
