@@ -4,7 +4,7 @@ import path from 'node:path';
 import {createMediaPlane, type SidecarMediaPlane} from '../../lib/adapters/sidecar/media-plane.ts';
 import {systemClock} from '../../lib/ports/clock.ts';
 import {silentLog} from '../../lib/ports/log.ts';
-import type {Leg, LegOptions, OfferedMessage, RemoteMedia, Verdict} from '../../lib/ports/media-plane.ts';
+import type {Leg, LegOptions, MediaPlane, OfferedMessage, RemoteMedia, Verdict} from '../../lib/ports/media-plane.ts';
 import {runNode, type Child} from '../support/child.ts';
 import {answerText, MsrpPeer, sendText, type RawFrame} from '../support/msrp-peer.ts';
 
@@ -63,7 +63,7 @@ export interface Bound {
 let count = 0;
 
 export async function boundLeg(
-  plane: SidecarMediaPlane,
+  plane: Pick<MediaPlane, 'openLeg'>,
   options: Partial<LegOptions> = {},
   remote: Partial<RemoteMedia> = {},
 ): Promise<Bound> {

@@ -23,6 +23,8 @@ export interface MediaPlaneOptions {
 
 /** The media plane, and what operators ask its relay process. */
 export interface SidecarMediaPlane extends MediaPlane {
+  /** Legs in the relay process that are this plane's. */
+  readonly legCount: number;
   /** Counters of the relay process (lib/sidecar/counters.ts). Rejects when it is away. */
   status(): Promise<Readonly<Record<string, number>>>;
 }
@@ -60,6 +62,10 @@ class Plane implements SidecarMediaPlane {
 
   onAvailability(listener: (available: boolean) => void): void {
     this.#listeners.push(listener);
+  }
+
+  get legCount(): number {
+    return this.#stream?.legCount ?? 0;
   }
 
   async openLeg(options: LegOptions): Promise<Leg> {

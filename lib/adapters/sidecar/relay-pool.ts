@@ -1,28 +1,33 @@
-import {createHash} from 'node:crypto';
 import {CpmError} from '../../errors.ts';
-import type {Leg, LegOptions, MediaPlane} from '../../ports/media-plane.ts';
+import type {Leg, MediaPlane} from '../../ports/media-plane.ts';
+
+/** One of several media planes: how many legs it has is what it carries. */
+export type PooledPlane = MediaPlane & {readonly legCount: number};
 
 /**
- * Several sidecars as one media plane: a session's legs are in one of them, since only there they can be paired. The Contribution-ID chooses,
- * so that load spreads by session; a leg `near` another one goes where that one is; a sidecar that is away is passed over for new sessions.
+ * Several sidecars as one media plane: a session's legs are in one of them, since only there they can be paired. A new session goes where
+ * the fewest legs are, in turn where they are as many; a leg `near` another one goes where that one is; a sidecar that is away is passed over
+ * for new sessions.
  */
-export function createRelayPool(planes: readonly MediaPlane[]): MediaPlane {
+export function createRelayPool(planes: readonly PooledPlane[]): MediaPlane {
   const [only] = planes;
   if (only !== undefined && planes.length === 1) return only;
-  const homes = new WeakMap<Leg, MediaPlane>();
+  const homes = new WeakMap<Leg, PooledPlane>();
   const isAvailable = (): boolean => planes.some((plane) => plane.available);
 
-  function choose({label}: LegOptions): MediaPlane | undefined {
+  let turn = 0;
+
+  function choose(): PooledPlane | undefined {
     const live = planes.filter((plane) => plane.available);
-    const digest = createHash('sha1')
-      .update(label.contributionId ?? '')
-      .digest();
-    return live[digest.readUInt32BE(0) % live.length];
+    const least = Math.min(...live.map((plane) => plane.legCount));
+    const idlest = live.filter((plane) => plane.legCount === least);
+    turn += 1;
+    return idlest[turn % idlest.length];
   }
 
   return {
     async openLeg(options) {
-      const plane = (options.near && homes.get(options.near)) ?? choose(options) ?? only;
+      const plane = (options.near && homes.get(options.near)) ?? choose() ?? only;
       if (plane === undefined) throw new CpmError('CPM_MEDIA_AWAY', 503, 'no MSRP relay is configured');
       const leg = await plane.openLeg(options);
       homes.set(leg, plane);

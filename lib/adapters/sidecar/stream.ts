@@ -58,6 +58,11 @@ export class Stream {
     return this.#commands.ready();
   }
 
+  /** Legs that are open, or about to be. */
+  get legCount(): number {
+    return this.#legs.size + this.#opening.size;
+  }
+
   /** Opens a leg; rejects with `CPM_MEDIA_AWAY` (503) when there is no room, no answer in time, or no stream any more. */
   open(
     options: Omit<Extract<Command, {openLeg: unknown}>['openLeg'], 'leg'>,
