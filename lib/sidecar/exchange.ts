@@ -92,6 +92,11 @@ export class Exchange {
     return this.#network.listen();
   }
 
+  /** Reads the certificates anew at once. */
+  readCertificates(): void {
+    this.#network.readCertificates();
+  }
+
   /** Connects to where a session's peer is; `done` gets undefined when that is not possible in time. */
   connect(to: Destination, done: (connection: Connection | undefined) => void): void {
     this.#network.connect(to, (wire, origin) => {

@@ -37,6 +37,9 @@ export async function runRelay(input: unknown, givenLog?: Log): Promise<void> {
   };
   process.on('SIGTERM', () => void shutdown());
   process.on('SIGINT', () => void shutdown());
+  process.on('SIGHUP', () => {
+    exchange.readCertificates();
+  });
 
   await removeStaleSocket(options.control);
   const port = await control.listen();

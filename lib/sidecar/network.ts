@@ -126,6 +126,11 @@ export class Network {
     });
   }
 
+  /** Reads the certificates anew at once, whether their files have changed or not. */
+  readCertificates(): void {
+    for (const {tls} of this.#sides.values()) tls?.tls?.reload();
+  }
+
   close(): void {
     for (const listeners of this.#sides.values()) {
       for (const {server, tls} of Object.values(listeners)) {

@@ -26,7 +26,7 @@ export class SideTls {
   /** Does not listen itself: it is handed what was accepted. */
   readonly #server: Server;
   readonly #reload = () => {
-    this.#takeFiles();
+    this.reload();
   };
   #certificate: Certificate;
 
@@ -89,8 +89,8 @@ export class SideTls {
     return {cert, key, ca: ca ?? [], minVersion} as const;
   }
 
-  /** One file of two may be older than the other for a moment: what was good goes on until both fit. */
-  #takeFiles(): void {
+  /** Reads the files anew. One of two may be older than the other for a moment: what was good goes on until both fit. */
+  reload(): void {
     try {
       this.#certificate = readCertificate(this.#options.files);
       this.#server.setSecureContext(this.#context);

@@ -323,6 +323,11 @@ test('RFC 8122 §5: changed files are taken while sessions run; files that do no
   const late = await peerTo(next, bob, relay);
   t.is(`SHA-256 ${late.tls.getPeerCertificate().fingerprint256}`, stranger.fingerprint);
 
+  // At once, by SIGHUP.
+  const {certificateReloads: before = 0} = await status(relay);
+  relay.child.process.kill('SIGHUP');
+  await counted('certificateReloads', before + 1);
+
   running.onMessage = () => Promise.resolve('accepted');
   peer.write(sendText({id: 'stil0001', to: running.uri, from, range: '1-2/2', body: 'hi'}));
   t.is((await peer.next()).what, '200');

@@ -46,7 +46,8 @@ export class MsrpPeer {
 
   /** Connects to an MSRP URI's host and port, from an address of ours where one is named. */
   static async to(uri: string, localAddress?: string): Promise<MsrpPeer> {
-    const [, host = '', port = ''] = /^msrp:\/\/\[?([^\]/;]+?)\]?:(\d+)/.exec(uri) ?? [];
+    const [, v6, name = '', port = ''] = /^msrp:\/\/(?:\[([^\]]+)\]|([^:/;]+)):(\d+)/.exec(uri) ?? [];
+    const host = v6 ?? name;
     const socket = connect({host, port: Number(port), ...(localAddress === undefined ? {} : {localAddress})});
     await once(socket, 'connect');
     socket.setNoDelay(true);
