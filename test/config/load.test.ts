@@ -115,6 +115,16 @@ test('configuration: keys that contradict each other are a mistake', (t) => {
     mistakesIn('served: {users: [{identities: ["tel:+15550100"]}, {identities: ["tel:+15550100"]}]}'),
     /served\.users\.1\.identities: expected tel:\+15550100 in one user only/,
   );
+  const server = 'drachtio: [{host: 127.0.0.1, secret: a}]';
+  t.regex(
+    mistakesIn(`sip: {${server}, listen: {port: 9023}}`),
+    /^pf\.yaml:1: sip\.listen\.secret: expected the admin secret/,
+  );
+  t.regex(
+    mistakesIn('sip: {listen: {port: 9023, secret: a}}'),
+    /^pf\.yaml:1: sip\.drachtio: expected a server at least/,
+  );
+  t.is(mistakesIn(`sip: {${server}, listen: {port: 9023, secret: a}}`), '');
 });
 
 test('configuration: certificates that MSRP cannot use are told with file, line and what was expected', async (t) => {
