@@ -71,7 +71,8 @@ export interface Admin {
 /** Listens for applications; rejects with `CpmError` `CPM_ADMIN_LISTEN`. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const connections = new Set<Connection>();
-  let turn = 0;
+  /** Whose turn it is, for each method. */
+  const turns = new Map<string, number>();
 
   function adopt(socket: Socket, onAuthenticated?: () => void): Connection {
     const connection = new Connection(socket, options, {
@@ -141,9 +142,11 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     port,
     tlsPort,
     pick(method, tag) {
-      const serving = apps().filter((app) => app.serves(method.toLowerCase(), tag));
-      turn += 1;
-      return serving[turn % Math.max(1, serving.length)];
+      const verb = method.toLowerCase();
+      const serving = apps().filter((app) => app.serves(verb, tag));
+      const turn = (turns.get(verb) ?? 0) % Math.max(1, serving.length);
+      if (serving.length > 0) turns.set(verb, turn + 1);
+      return serving[turn];
     },
     connect: ({host, port, tls}) =>
       new Promise((resolve, reject) => {
@@ -243,6 +246,12 @@ class Connection implements App {
         this.reply(command.id, ['OK']);
         break;
       case 'sip':
+        if (command.transactionId === undefined && command.message.subarray(0, 4).toString() === 'SIP/') {
+          this.#refuse(command.id, 'transaction id missing');
+          break;
+        }
+        this.#options.onCommand(this, command);
+        break;
       case 'proxy':
         this.#options.onCommand(this, command);
         break;

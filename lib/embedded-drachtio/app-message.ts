@@ -6,7 +6,7 @@ import {splitList} from './sip-values.ts';
 /** Never taken from an application. */
 const dropped = new Set(['via', 'route', 'rseq', 'record-route', 'content-length']);
 
-/** Known headers leave under their usual name; what the server does not know keeps the application's spelling. */
+/** Known headers leave under their usual name; for others see `capitalised`. */
 const knownNames = new Map(
   [
     'Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authorization Call-ID Call-Info Contact',
@@ -44,8 +44,16 @@ export function headersFromApp(message: SipMessage, except: readonly string[], l
     const key = headerKey(name);
     if (without.has(key) || (numeric.has(key) && !/^\d/.test(value))) return [];
     const known = knownNames.get(key);
-    return [{name: known ?? name, value: named(key, value, localhost)}];
+    const written = named(key, value, localhost);
+    // One line for each identity: what follows a comma may be an identity of another scheme.
+    const values = key === 'p-asserted-identity' ? splitList(written) : [written];
+    return values.map((one) => ({name: known ?? capitalised(name), value: one}));
   });
+}
+
+/** What the server does not know begins with a capital, and after each dash; names that begin with `X-` stay as they are. */
+function capitalised(name: string): string {
+  return /^x-/i.test(name) ? name : name.replaceAll(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
 }
 
 /** One header of an application, with `@localhost` replaced by our own address. */

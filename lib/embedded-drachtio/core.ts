@@ -22,6 +22,8 @@ export interface Core {
   /** The next application for a method, of those with that tag where one is given. */
   readonly pickApp: (method: string, tag?: string) => App | undefined;
   readonly routing: Routing;
+  /** Call-IDs of subscriptions of applications that have no answer yet. */
+  readonly subscribing: Set<string>;
 }
 
 /** Seeks applications for new requests, instead of choosing one that is connected. */

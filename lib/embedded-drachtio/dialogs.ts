@@ -41,6 +41,8 @@ export class Dialog {
   readonly localTag: string;
   /** From (local) and To (remote) of our requests, tags included. */
   readonly local: string;
+  /** Our Contact, as it stood in our request or response. */
+  readonly localContact: string | undefined;
   remote: string;
   remoteTag: string | undefined;
   remoteTarget: string;
@@ -70,6 +72,7 @@ export class Dialog {
     this.app = app;
     const ours = role === 'uac' ? request : response;
     this.localBody = bodyOf(ours);
+    this.localContact = headerOf(ours, 'Contact');
     this.remote = '';
     this.remoteTarget = '';
     this.routeSet = [];
@@ -106,14 +109,15 @@ export class Dialog {
   }
 
   /**
-   * Where our requests go: the route set, else the peer's Contact. Over UDP without a route the real server trusts the address the
-   * peer sent from more than the one he wrote. Throws `CpmError` where the peer's URI leads nowhere.
+   * Where our requests go: the route set, else the peer's Contact. Over UDP without a route the real server trusts the address from
+   * which a peer has called more than the one he wrote. Throws `CpmError` where the peer's URI leads nowhere.
    */
   target(): SipAddress {
     const [first] = this.routeSet;
     if (first !== undefined) return addressOfUri(parseNameAddr(first).uri);
     const target = addressOfUri(this.remoteTarget);
-    return target.protocol === 'udp' && this.source.protocol === 'udp' ? this.source : target;
+    const called = this.role === 'uas' && target.protocol === 'udp' && this.source.protocol === 'udp';
+    return called ? this.source : target;
   }
 
   #learn(message: SipRequest | SipResponse, flow: Flow): void {

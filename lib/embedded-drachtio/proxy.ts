@@ -29,9 +29,19 @@ import {
 import {TimerSet} from './timers.ts';
 import type {ClientTransaction, ServerTransaction} from './transactions.ts';
 
+/** Where a request goes, and the URI that said so. */
+interface Destination {
+  readonly address: SipAddress;
+  readonly uri: string | undefined;
+}
+
+function destinationOf(uri: string): Destination {
+  return {address: addressOfUri(uri), uri};
+}
+
 interface Route {
   /** Where the request goes, one after the other unless `simultaneous`. */
-  readonly targets: readonly SipAddress[];
+  readonly targets: readonly Destination[];
   readonly simultaneous: boolean;
   readonly followRedirects: boolean;
   readonly recordRoute: boolean;
@@ -57,7 +67,7 @@ export class Proxy {
    */
   start(app: App, command: ProxyCommand, release: () => ServerTransaction): void {
     // Bare URIs: their parameters are their own, the transport above all.
-    const targets = command.destinations.map((destination) => addressOfUri(destination));
+    const targets = command.destinations.map(destinationOf);
     if (targets.length === 0) throw new CpmError('CPM_ADMIN_REFUSED', 400, 'proxy request has no destination');
     const extra = headersFromApp(
       parseAppMessage(command.message),
@@ -87,14 +97,14 @@ export class Proxy {
 
   /** Proxies the request that `release` gives away where no application is told. Throws `CpmError` before it is given away. */
   pass(route: ProxyInstruction, release: () => ServerTransaction): void {
-    const targets = route.destinations.map((destination) => addressOfUri(destination));
+    const targets = route.destinations.map(destinationOf);
     this.#run(release(), {...plain, ...route, targets});
   }
 
   /** Passes on a request that came to us because of our Record-Route. Throws `CpmError` where it leads nowhere. */
   follow(transaction: ServerTransaction): void {
-    const target = nextHopOf(withoutOwnRoutes(this.#core, transaction.request));
-    this.#run(transaction, {...plain, targets: [target]});
+    const address = nextHopOf(withoutOwnRoutes(this.#core, transaction.request));
+    this.#run(transaction, {...plain, targets: [{address, uri: undefined}]});
   }
 
   /** Passes on an ACK to a 2xx, which has no transaction. */
@@ -153,7 +163,7 @@ class Run {
   readonly #transaction: ServerTransaction;
   readonly #request: SipRequest;
   readonly #route: Route;
-  readonly #waiting: SipAddress[];
+  readonly #waiting: Destination[];
   readonly #branches = new Set<ClientTransaction>();
   #best: SipResponse | undefined;
   #done = false;
@@ -178,12 +188,13 @@ class Run {
   }
 
   #next(): void {
-    const target = this.#waiting.shift();
-    if (target === undefined) return;
+    const destination = this.#waiting.shift();
+    if (destination === undefined) return;
+    const target = destination.address;
     const timers = new TimerSet(this.#core.clock);
     const {provisionalMs, finalMs} = this.#route;
     let provisional = false;
-    const branch = this.#core.layer.request(this.#outgoing(target), target, {
+    const branch = this.#core.layer.request(this.#outgoing(destination), target, {
       onResponse: (response, flow) => {
         if (response.status < 200) {
           provisional = true;
@@ -207,14 +218,21 @@ class Run {
     });
   }
 
-  #outgoing(target: SipAddress): SipRequest {
+  #outgoing({address: target, uri: destination}: Destination): SipRequest {
     const {recordRoute, extra} = this.#route;
     const local = this.#core.transport.localAddress(target.protocol, target.host);
     const own = recordRoute ? [{name: 'Record-Route', value: `<${sipUriOf(local)};lr>`}] : [];
     const firstOther = this.#request.headers.findIndex((header) => !['via', 'route'].includes(headerKey(header.name)));
     const headers = [...this.#request.headers];
     headers.splice(firstOther, 0, ...own);
-    return {...this.#request, headers: [...headers, ...extra]};
+    // A Request-URI that is the server itself gives way to the destination.
+    const uri = parseSipUri(this.#request.uri);
+    const isLocal = uri !== undefined && this.#core.transport.isOwn(uri.host, uri.port ?? 5060);
+    return {
+      ...this.#request,
+      uri: isLocal ? (destination ?? this.#request.uri) : this.#request.uri,
+      headers: [...headers, ...extra],
+    };
   }
 
   #final(branch: ClientTransaction, response: SipResponse, flow: Flow | undefined): void {
@@ -256,19 +274,19 @@ class Run {
   }
 }
 
-/** RFC 3261 §16.7 step 6: a 6xx wins, then the lowest class; within a class the first. */
+/** RFC 3261 §16.7 step 6: a 6xx wins, then the lowest class; within a class the last, as by the real server. */
 function better(one: SipResponse | undefined, other: SipResponse): SipResponse {
   if (one === undefined) return other;
   const rank = ({status}: SipResponse): number => (status >= 600 ? 0 : Math.floor(status / 100));
-  return rank(other) < rank(one) ? other : one;
+  return rank(other) <= rank(one) ? other : one;
 }
 
-function contactsOf(response: SipResponse): SipAddress[] {
+function contactsOf(response: SipResponse): Destination[] {
   return headersOf(response, 'Contact')
     .flatMap(splitList)
     .map((contact) => parseNameAddr(contact).uri)
     .filter((uri) => parseSipUri(uri) !== undefined)
-    .map(addressOfUri);
+    .map(destinationOf);
 }
 
 /** The request with Max-Forwards counted down; `undefined` where it may not go on. */

@@ -47,7 +47,8 @@ export function createRouting(handlers: readonly RequestHandler[], parts: () => 
       askHandler(handler, request, flow)
         .then((instruction) => follow(transactionId, request.method, instruction))
         .catch((error: unknown) => {
-          parts().uas.refuse(transactionId, error instanceof CpmError ? error.status : 500);
+          const status = error instanceof CpmError ? error.status : 500;
+          parts().uas.refuse(transactionId, status, status === 500 ? 'Server Internal Error' : undefined);
         });
     },
   };

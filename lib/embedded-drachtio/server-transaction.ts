@@ -38,7 +38,6 @@ export class ServerTransaction {
   readonly #timers: TimerSet;
   #last: SipResponse | undefined;
   #acknowledged = false;
-  #passed = false;
 
   constructor(options: ServerOptions) {
     this.request = options.request;
@@ -52,6 +51,11 @@ export class ServerTransaction {
   /** Whether the final response has been sent. */
   get answered(): boolean {
     return this.#state !== 'proceeding';
+  }
+
+  /** Whether that was a 2xx to an INVITE: nothing is left to cancel. */
+  get accepted(): boolean {
+    return this.#state === 'accepted';
   }
 
   /**
@@ -80,9 +84,8 @@ export class ServerTransaction {
     if (this.#last !== undefined && !this.#acknowledged) this.#send(this.#last);
   }
 
-  /** An ACK came, which ends the repetition; gives whether the user is to hear of it: of the first one, a proxy of each. */
-  acknowledge(): boolean {
-    const heard = this.#passed || !this.#acknowledged;
+  /** An ACK came, which ends the repetition. */
+  acknowledge(): void {
     this.#acknowledged = true;
     if (this.#state === 'completed') {
       this.#state = 'confirmed';
@@ -91,7 +94,6 @@ export class ServerTransaction {
         this.end();
       });
     }
-    return heard;
   }
 
   /** Ends without a word. */
@@ -104,7 +106,6 @@ export class ServerTransaction {
 
   #accept(sent: SipResponse, repeat: boolean): void {
     this.#state = 'accepted';
-    this.#passed = !repeat;
     this.#options.onAccepted(sent);
     // TCP does not help here: the 2xx is repeated end to end (RFC 3261 §13.3.1.4).
     if (repeat) this.#repeat(sent, this.#options.values.t1Ms);

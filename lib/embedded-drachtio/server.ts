@@ -9,18 +9,19 @@ import type {ProxyCommand, SipCommand} from './admin-protocol.ts';
 import {parseAppMessage, startLineOf} from './app-message.ts';
 import {newTransactionId, type Core} from './core.ts';
 import {DialogTable} from './dialogs.ts';
-import type {Flow} from './flow.ts';
+import {responseTarget, type Flow} from './flow.ts';
 import {Proxy} from './proxy.ts';
 import type {RequestHandler} from './request-handlers.ts';
 import {createRouting} from './routing.ts';
 import {SessionTimers} from './session-timers.ts';
-import type {SipMessage, SipRequest} from '../codecs/sip-message.ts';
+import {createResponse, type SipMessage, type SipRequest} from '../codecs/sip-message.ts';
 import {hostPortOf, tagOf, type SipAddress} from './sip-values.ts';
 import {rfc3261Timers, type TimerValues} from './timers.ts';
 import {createTransactionLayer, type ServerTransaction} from './transactions.ts';
-import {createTransport} from './transport.ts';
+import {createTransport, withSource} from './transport.ts';
 import {Uac} from './uac.ts';
 import {Uas} from './uas.ts';
+import {glimpse, hasLongLine, refusal} from './unreadable.ts';
 
 export interface EmbeddedServerOptions {
   readonly adminHost: string;
@@ -57,7 +58,7 @@ const version = 'v0.9.10-embedded';
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const clock = options.clock ?? systemClock;
   const timers: TimerValues = {...rfc3261Timers, ...options.timers};
-  const transport = await createTransport({contacts: options.contacts, clock});
+  const transport = await createTransport({contacts: options.contacts, clock, alwaysRport: true, onUnreadable});
   const onError = options.onError ?? (() => undefined);
 
   const layer = createTransactionLayer(
@@ -80,6 +81,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const core: Core = {
     transport,
     layer,
+    subscribing: new Set(),
     clock,
     timers,
     dialogs: new DialogTable(),
@@ -99,7 +101,19 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const uac = new Uac(core);
   const proxy = new Proxy(core);
 
+  function onUnreadable(bytes: Buffer, flow: Flow): void {
+    const seen = glimpse(bytes);
+    if (seen === undefined) return;
+    const request = withSource(seen.request, flow.remote, seen.status === 400);
+    const response = refusal(request, seen.status, () => layer.newTag());
+    transport.send(response, responseTarget(response, flow)).catch(() => undefined);
+  }
+
   function onRequest(request: SipRequest, transaction: ServerTransaction): void {
+    if (hasLongLine(request.body)) {
+      transaction.respond(createResponse(request, 400));
+      return;
+    }
     const dialog = core.dialogs.ofRequest(request);
     // A request that we proxied before follows our Record-Route; with further Routes it only passes, even if the dialog is ours too.
     const passing = tagOf(request, 'To') !== undefined && proxy.isPassing(request);
@@ -133,7 +147,10 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     proxy.start(app, command, () => uas.take(command.transactionId));
   }
 
-  const addresses = transport.contacts.map((contact) => `${contact.protocol}/${hostPortOf(contact)}`).join(',');
+  const addresses = transport.contacts
+    .map((contact) => `${contact.protocol}/${hostPortOf(contact)}`)
+    .sort()
+    .join(',');
   const admin = await createAdmin({
     host: options.adminHost,
     port: options.adminPort,

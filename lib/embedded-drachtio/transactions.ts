@@ -23,6 +23,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from '../codecs/sip-message.ts';
+import {refusal} from './unreadable.ts';
 import {ServerTransaction} from './server-transaction.ts';
 import {cseqOf, parseVia, tagOf, topVia, type SipAddress} from './sip-values.ts';
 import {rfc3261Timers, type TimerValues} from './timers.ts';
@@ -161,13 +162,17 @@ export function createTransactionLayer(
   function onAck(ack: SipRequest, flow: Flow): void {
     const failed = servers.get(serverKey(ack, 'INVITE'));
     const success = accepted.get(dialogKey(ack));
-    if (failed !== undefined && failed !== success) failed.acknowledge();
-    else if (success === undefined || success.acknowledge()) guarded(undefined, () => user.onAck?.(ack, success, flow));
+    if (failed !== undefined && failed !== success) {
+      failed.acknowledge();
+      return;
+    }
+    success?.acknowledge();
+    guarded(undefined, () => user.onAck?.(ack, success, flow));
   }
 
   function onCancel(cancel: SipRequest, transaction: ServerTransaction): void {
     const invite = servers.get(serverKey(cancel, 'INVITE'));
-    if (invite === undefined) {
+    if (invite === undefined || invite.accepted) {
       transaction.respond(createResponse(cancel, 481));
       return;
     }
@@ -187,7 +192,7 @@ export function createTransactionLayer(
   }
 
   function answerStateless(request: SipRequest, flow: Flow, status: number): void {
-    const response = createResponse(request, status);
+    const response = refusal(request, status, newToken);
     transport.send(response, responseTarget(response, flow)).catch(() => undefined);
   }
 

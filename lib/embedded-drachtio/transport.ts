@@ -29,6 +29,10 @@ export interface TransportOptions {
   readonly udpLimits?: SipLimits;
   readonly tcpLimits?: SipLimits;
   readonly clock?: Clock;
+  /** Note the sender's port in every Via, also where he did not ask (the real server does); default false. */
+  readonly alwaysRport?: boolean;
+  /** Told of messages that can't be read, for an answer. */
+  readonly onUnreadable?: (bytes: Buffer, flow: Flow) => void;
   /** Told of what a peer did wrong (malformed message, lost connection): for a log line. */
   readonly onPeerError?: (error: CpmError, remote: SipAddress) => void;
 }
@@ -69,6 +73,7 @@ export async function createTransport(options: TransportOptions): Promise<Transp
 
 async function openTransport(options: TransportOptions, wanted: readonly SipAddress[]): Promise<Transport> {
   const onPeerError = options.onPeerError ?? (() => undefined);
+  const always = options.alwaysRport ?? false;
   const udpLimits = options.udpLimits ?? datagramLimits;
   const sockets: {readonly socket: UdpSocket; readonly local: SipAddress}[] = [];
   let receiver: (message: SipMessage, flow: Flow) => void = () => undefined;
@@ -82,7 +87,7 @@ async function openTransport(options: TransportOptions, wanted: readonly SipAddr
     limits: options.tcpLimits ?? streamLimits,
     clock: options.clock ?? systemClock,
     onMessage: (message, flow) => {
-      receiver(withSource(message, flow.remote), flow);
+      receiver(withSource(message, flow.remote, always), flow);
     },
     onPeerError,
   });
@@ -90,14 +95,16 @@ async function openTransport(options: TransportOptions, wanted: readonly SipAddr
   function onDatagram(bytes: Buffer, remote: SipAddress, local: SipAddress): void {
     // Keep-alives are CRLFs or a few zero bytes (RFC 5626 §4.4, older phones).
     if (bytes.length <= 4 && bytes.every((byte) => byte === 0 || byte === 10 || byte === 13)) return;
+    const flow: Flow = {remote, local, connectionId: undefined};
     let message: SipMessage;
     try {
       message = parseSipMessage(bytes, udpLimits);
     } catch (error) {
       onPeerError(asCpmError(error), remote);
+      options.onUnreadable?.(bytes, flow);
       return;
     }
-    receiver(withSource(message, remote), {remote, local, connectionId: undefined});
+    receiver(withSource(message, remote, always), flow);
   }
 
   async function listenUdp(host: string, port: number): Promise<SipAddress> {
@@ -197,15 +204,19 @@ async function openTransport(options: TransportOptions, wanted: readonly SipAddr
 }
 
 /** Fills `rport`, and `received` where the sender's address is not the one he wrote (RFC 3261 §18.2.1, RFC 3581 §4). */
-function withSource(message: SipMessage, remote: SipAddress): SipMessage {
+export function withSource<T extends SipMessage>(message: T, remote: SipAddress, always = false): T {
   if (message.kind === 'response') return message;
   const text = topVia(message);
   const via = text === undefined ? undefined : parseVia(text);
   if (text === undefined || via === undefined) return message;
   const rport = via.params.has('rport');
   const elsewhere = via.host !== remote.host;
-  if (!rport && !elsewhere) return message;
-  const filled = rport ? text.replace(/;\s*rport(\s*=\s*[^;]*)?(?=;|$)/i, `;rport=${remote.port}`) : text;
+  if (!rport && !elsewhere && !always) return message;
+  const filled = rport
+    ? text.replace(/;\s*rport(\s*=\s*[^;]*)?(?=;|$)/i, `;rport=${remote.port}`)
+    : always
+      ? `${text};rport=${remote.port}`
+      : text;
   const cleaned = filled.replace(/;\s*received\s*=\s*[^;]*/gi, '');
   return withTopVia(message, elsewhere ? `${cleaned};received=${remote.host}` : cleaned);
 }

@@ -7,7 +7,15 @@ import {contentType, headerFromApp, headersFromApp, splitUriHeaders, startLineOf
 import {newTransactionId, pairs, replySent, tellApp, tellUnsolicited, type Core} from './core.ts';
 import {bodyOf, contactMethods, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
 import {sipUriOf, type Flow} from './flow.ts';
-import {headerKey, headersOf, type SipHeader, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
+import {minSessionSeconds} from './session-timers.ts';
+import {
+  headerKey,
+  headerOf,
+  headersOf,
+  type SipHeader,
+  type SipRequest,
+  type SipResponse,
+} from '../codecs/sip-message.ts';
 import {
   addressOfUri,
   cseqOf,
@@ -69,9 +77,9 @@ export class Uac {
       const target = dialog.target();
       const {headers: type, body} = dialog.localBody;
       const headers = pairs(
-        ['Contact', `<${sipUriOf(this.#core.transport.localAddress(target.protocol, target.host))}>`],
-        ['Supported', 'timer'],
+        ['Contact', dialog.localContact],
         ['Session-Expires', `${seconds};refresher=uac`],
+        ['Min-SE', String(minSessionSeconds)],
       );
       const invite = {...this.#inDialog(dialog, 'INVITE', [...headers, ...type]), body};
       this.#core.layer.request(invite, target, {
@@ -98,7 +106,7 @@ export class Uac {
       return;
     }
     // The real server makes the To of the Request-URI, which it can't with headers in it.
-    if (message.uri !== uri && headersOf(message, 'To').length === 0) throw refused('Server error: Error creating leg');
+    if (message.uri !== uri && headersOf(message, 'To').length === 0) throw refused('Error creating leg');
     const bare = {...message, uri};
     const target = this.#target(bare, uriHeaders, command.proxyUri);
     if (this.#core.transport.isOwn(target.host, target.port)) throw refused('can not send request to myself');
@@ -124,7 +132,7 @@ export class Uac {
     const routes = uriHeaders.filter((header) => headerKey(header.name) === 'route');
     const others = uriHeaders.filter((header) => headerKey(header.name) !== 'route');
     const given = headersFromApp({...message, headers: [...message.headers, ...others]}, filledIn, localhost);
-    const ownContact = contactMethods.has(message.method) ? contact : undefined;
+    const ownContact = makesDialog(message.method) ? contact : undefined;
     return {
       ...message,
       headers: [
@@ -148,17 +156,20 @@ export class Uac {
     const target = dialog.target();
     const local = this.#core.transport.localAddress(target.protocol, target.host);
     const localhost = hostPortOf(local);
-    const contact = contactMethods.has(method) ? `<${sipUriOf(local)}>` : undefined;
+    const given = headersOf(message, 'Contact')[0];
+    // The real server loses a Contact with @localhost here, and fills in nothing.
+    const contact = given === undefined ? dialog.localContact : given.includes('@localhost') ? undefined : given;
     const request = {
       ...this.#inDialog(dialog, method, [
-        ...pairs(['Contact', headerFromApp(message, 'Contact', localhost) ?? contact]),
+        ...pairs(['Contact', given === undefined && !contactMethods.has(method) ? undefined : contact]),
         ...headersFromApp(message, filledIn, localhost),
         ...contentType(message),
       ]),
       body: message.body,
     };
     if (!dialog.app.connected) dialog.app = app;
-    if (method === 'NOTIFY' && dialog.role === 'uas' && endsSubscription(request)) this.#remove(dialog);
+    if (method === 'NOTIFY' && dialog.method === 'SUBSCRIBE' && dialog.role === 'uas' && endsSubscription(request))
+      this.#remove(dialog);
     this.#start(app, command, request, target, dialog);
   }
 
@@ -168,8 +179,12 @@ export class Uac {
       cancelled: () => this.#calling.get(transactionId)?.cancelled ?? false,
       ended: () => this.#calling.delete(transactionId),
     });
+    const subscription =
+      dialog === undefined && request.method === 'SUBSCRIBE' ? headerOf(request, 'Call-ID') : undefined;
+    if (subscription !== undefined) this.#core.subscribing.add(subscription);
     const transaction = this.#core.layer.request(request, target, {
       onResponse: (response, flow) => {
+        if (subscription !== undefined && response.status >= 200) this.#core.subscribing.delete(subscription);
         // Until then the dialog stands, so that a BYE of the peer that crosses ours finds it.
         if (dialog !== undefined && request.method === 'BYE' && response.status >= 200) this.#remove(dialog);
         exchange.receive(transaction.request, response, flow);
@@ -306,7 +321,8 @@ class Exchange {
     const dialog = this.#dialog;
     if (dialog === undefined || flow === undefined || response.status < 200 || response.status >= 300) return;
     if (request.method !== 'INVITE' && request.method !== 'UPDATE') return;
-    dialog.refreshTarget(response, flow);
+    // The real server keeps the target of a call that it has placed, whatever the answer to a re-INVITE says.
+    if (request.method === 'UPDATE') dialog.refreshTarget(response, flow);
     this.#core.sessions.restart(dialog, response, 'uac');
     if (request.method !== 'INVITE') return;
     dialog.localBody = bodyOf(request);

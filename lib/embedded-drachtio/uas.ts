@@ -1,21 +1,24 @@
 /** Requests that come: to which application they go, what the server answers by itself, and how applications answer. */
+import {randomInt} from 'node:crypto';
 import {CpmError} from '../errors.ts';
 import type {App} from './admin.ts';
 import {formatTime, type SipCommand} from './admin-protocol.ts';
 import {contentType, headerFromApp, headersFromApp} from './app-message.ts';
 import {newTransactionId, pairs, tellApp, type Core} from './core.ts';
 import {bodyOf, Dialog, dialogIdOf, endsSubscription, makesDialog} from './dialogs.ts';
-import {sipUriOf, type Flow} from './flow.ts';
+import {responseTarget, sipUriOf, type Flow} from './flow.ts';
 import {minSessionSeconds, sessionExpiresOf} from './session-timers.ts';
 import {
   createResponse,
   formatSipMessage,
+  headerKey,
   headerOf,
   headersOf,
   type SipRequest,
   type SipResponse,
 } from '../codecs/sip-message.ts';
-import {hostPortOf, tagOf} from './sip-values.ts';
+import {cseqOf, hostPortOf, splitList, tagOf} from './sip-values.ts';
+import {TimerSet} from './timers.ts';
 import type {Timer} from '../ports/clock.ts';
 import type {ServerTransaction} from './transactions.ts';
 
@@ -29,6 +32,14 @@ interface Pending {
   readonly inDialog: Dialog | undefined;
   dialog: Dialog | undefined;
   timer: Timer | undefined;
+  acknowledged: boolean;
+  reliable: Reliable | undefined;
+}
+
+/** The reliable provisional response that was sent last (RFC 3262 §3). */
+interface Reliable {
+  readonly sequence: number;
+  readonly timers: TimerSet;
 }
 
 export class Uas {
@@ -45,7 +56,7 @@ export class Uas {
   onNewRequest(request: SipRequest, transaction: ServerTransaction): void {
     const {method} = request;
     const toTag = tagOf(request, 'To');
-    if (toTag !== undefined && ['BYE', 'UPDATE', 'PRACK', 'INVITE', 'SUBSCRIBE'].includes(method)) {
+    if (['BYE', 'UPDATE', 'PRACK'].includes(method) || (method === 'INVITE' && toTag !== undefined)) {
       transaction.respond(createResponse(request, 481));
       return;
     }
@@ -64,7 +75,7 @@ export class Uas {
       return;
     }
     // A NOTIFY that is faster than the 2xx to its SUBSCRIBE has its 500 before the application sees it.
-    const early = method === 'NOTIFY' && toTag !== undefined;
+    const early = method === 'NOTIFY' && this.#core.subscribing.has(headerOf(request, 'Call-ID') ?? '');
     if (early) transaction.respond(createResponse(request, 500));
     const pending = this.#keep(transaction, app, undefined, 128 * this.#core.timers.t1Ms, () => {
       transaction.end();
@@ -91,17 +102,30 @@ export class Uas {
   /** A request within a dialog. */
   onDialogRequest(request: SipRequest, transaction: ServerTransaction, dialog: Dialog): void {
     const {method} = request;
+    if (method === 'BYE' && !dialog.confirmed && dialog.role === 'uas') {
+      transaction.respond(createResponse(request, 481));
+      this.#endDialog(dialog);
+      return;
+    }
+    if (method === 'PRACK' && !this.#acknowledges(request, dialog)) {
+      // The real server neither answers nor hands on what acknowledges nothing.
+      this.#core.clock.after(64 * this.#core.timers.t1Ms, () => {
+        transaction.end();
+      });
+      return;
+    }
     if (method === 'BYE') this.#endDialog(dialog);
     if (!dialog.app.connected) {
       transaction.respond(createResponse(request, 481));
       return;
     }
-    if (method === 'INVITE' && (sessionExpiresOf(request)?.seconds ?? minSessionSeconds) < minSessionSeconds) {
+    const renews = method === 'INVITE' || method === 'UPDATE';
+    if (renews && (sessionExpiresOf(request)?.seconds ?? minSessionSeconds) < minSessionSeconds) {
       transaction.respond(createResponse(request, 422, {headers: [['Min-SE', String(minSessionSeconds)]]}));
       return;
     }
     if (['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY'].includes(method)) dialog.refreshTarget(request, transaction.flow);
-    if (method === 'NOTIFY' && dialog.role === 'uac' && endsSubscription(request)) {
+    if (method === 'NOTIFY' && dialog.method === 'SUBSCRIBE' && dialog.role === 'uac' && endsSubscription(request)) {
       transaction.respond(createResponse(request, 500));
       this.#endDialog(dialog);
     }
@@ -116,7 +140,13 @@ export class Uas {
   onAck(ack: SipRequest, transaction: ServerTransaction, flow: Flow): void {
     const pending = this.#known.get(transaction);
     if (pending?.app === undefined) return;
-    const ids = {transactionId: pending.transactionId, dialogId: pending.dialog?.id ?? dialogIdOf(ack)};
+    // Only the first ACK of a new call is known by the INVITE's transaction.
+    const known = pending.inDialog === undefined && !pending.acknowledged;
+    pending.acknowledged = true;
+    const ids = {
+      transactionId: known ? pending.transactionId : newTransactionId(),
+      dialogId: pending.dialog?.id ?? dialogIdOf(ack),
+    };
     tellApp(this.#core, pending.app, ack, {flow, protocol: ''}, ids);
   }
 
@@ -125,9 +155,11 @@ export class Uas {
     transaction.respond(createResponse(transaction.request, 487));
     const pending = this.#known.get(transaction);
     if (pending === undefined) return;
-    this.#forget(pending);
-    if (pending.inDialog === undefined && pending.dialog !== undefined) this.#core.dialogs.remove(pending.dialog);
-    this.#tell(pending, cancel, pending.inDialog?.id ?? dialogIdOf(transaction.request));
+    // A call that is still without application is handed to the one that comes, dead as it is.
+    if (pending.app !== undefined) this.#forget(pending);
+    if (pending.inDialog !== undefined) return;
+    if (pending.dialog !== undefined) this.#core.dialogs.remove(pending.dialog);
+    this.#tell(pending, cancel, pending.dialog?.id ?? '');
   }
 
   /** The dialog whose 2xx was never acknowledged. */
@@ -158,7 +190,9 @@ export class Uas {
       return;
     }
     const {transaction} = pending;
-    const sent = transaction.respond(this.#complete(transaction, response, pending.inDialog !== undefined));
+    const sent = transaction.respond(this.#complete(pending, response));
+    if (sent.status >= 200) pending.reliable?.timers.stop();
+    else this.#repeat(pending, sent);
     if (sent.status >= 200) this.#forget(pending);
     else pending.timer?.cancel();
     this.#advanceDialog(app, pending, sent);
@@ -172,22 +206,26 @@ export class Uas {
   }
 
   /** The response as it leaves: the request's identity, the application's headers, and what is filled in. */
-  #complete(transaction: ServerTransaction, response: SipResponse, inDialog: boolean): SipResponse {
-    const {request, flow} = transaction;
+  #complete(pending: Pending, response: SipResponse): SipResponse {
+    const {request, flow} = pending.transaction;
+    const inDialog = pending.inDialog !== undefined;
     const {status} = response;
     const local = this.#core.transport.localAddress(flow.remote.protocol, flow.remote.host);
     const localhost = hostPortOf(local);
     const success = status >= 200 && status < 300;
     const reliable = request.method === 'INVITE' && status < 200 && headersOf(response, 'Require').includes('100rel');
-    const hasContact = reliable || (success && makesDialog(request.method));
-    const contact = headerFromApp(response, 'Contact', localhost) ?? (hasContact ? `<${sipUriOf(local)}>` : undefined);
+    const again = inDialog && request.method === 'INVITE' && status >= 200;
+    const hasContact = reliable || again || (success && makesDialog(request.method));
+    const ownContact = pending.inDialog?.localContact ?? `<${sipUriOf(local)}>`;
+    const contact = headerFromApp(response, 'Contact', localhost) ?? (hasContact ? ownContact : undefined);
     const base = createResponse(request, status, {reason: response.reason, body: response.body});
-    const tag = tagOf(request, 'To') ?? tagOf(response, 'To');
-    const headers = base.headers.map((header) =>
-      /^(to|t)$/i.test(header.name) && tag !== undefined && tagOf(request, 'To') === undefined
-        ? {name: header.name, value: `${header.value};tag=${tag}`}
-        : header,
-    );
+    // Whoever chooses the tag of a new call writes the whole To.
+    const chosen = tagOf(request, 'To') === undefined && tagOf(response, 'To') !== undefined;
+    const to = chosen ? headerFromApp(response, 'To', localhost) : undefined;
+    const headers = base.headers.flatMap(({name, value}) => {
+      if (headerKey(name) === 'to' && to !== undefined) return [{name, value: to}];
+      return name === 'Record-Route' ? splitList(value).map((one) => ({name, value: one})) : [{name, value}];
+    });
     const written = ['from', 'to', 'call-id', 'cseq', 'contact', 'content-type'];
     return {
       ...base,
@@ -195,13 +233,44 @@ export class Uas {
         ...headers,
         ...pairs(
           ['Contact', contact],
-          ['RSeq', reliable ? String(1 + Math.floor(Math.random() * 0x7fffffff)) : undefined],
+          ['RSeq', reliable ? String((pending.reliable?.sequence ?? randomInt(1, 0x7fffffff)) + 1) : undefined],
           ['Session-Expires', success && !inDialog ? sessionEcho(request, response) : undefined],
         ),
         ...headersFromApp(response, written, localhost),
         ...contentType(response),
       ],
     };
+  }
+
+  /** Repeats a reliable provisional response until its PRACK comes (RFC 3262 §3). */
+  #repeat(pending: Pending, sent: SipResponse): void {
+    const sequence = headerOf(sent, 'RSeq');
+    if (sequence === undefined) return;
+    const {clock, timers: values, transport} = this.#core;
+    const timers = new TimerSet(clock);
+    const {flow} = pending.transaction;
+    const again = (ms: number): void => {
+      if (ms > 64 * values.t1Ms) return;
+      timers.after(ms, () => {
+        transport.send(sent, responseTarget(sent, flow)).catch(() => undefined);
+        again(2 * ms);
+      });
+    };
+    again(values.t1Ms);
+    pending.reliable?.timers.stop();
+    pending.reliable = {sequence: Number(sequence), timers};
+  }
+
+  /** Whether a PRACK names the reliable response that was sent last; that one is not repeated any more. */
+  #acknowledges(prack: SipRequest, dialog: Dialog): boolean {
+    const [pending] = [...this.#pending.values()].filter((one) => one.dialog === dialog && one.reliable !== undefined);
+    const match = /^(\d+)\s+(\d+)\s+INVITE$/.exec(headerOf(prack, 'RAck') ?? '');
+    if (pending?.reliable === undefined || match === null) return false;
+    const matches =
+      Number(match[1]) === pending.reliable.sequence &&
+      Number(match[2]) === cseqOf(pending.transaction.request)?.number;
+    if (matches) pending.reliable.timers.stop();
+    return matches;
   }
 
   #advanceDialog(app: App, pending: Pending, sent: SipResponse): void {
@@ -228,7 +297,7 @@ export class Uas {
     const {request, flow} = pending.transaction;
     const bytes = formatSipMessage(sent);
     const {host, port} = flow.remote;
-    const dialogId = pending.inDialog?.id ?? (request.method === 'INVITE' ? dialogIdOf(request) : pending.dialog?.id);
+    const dialogId = pending.inDialog?.id ?? (makesDialog(request.method) ? dialogIdOf(request) : undefined);
     const fields = [
       String(bytes.length),
       request.method === 'INVITE' ? flow.remote.protocol : '',
@@ -250,7 +319,8 @@ export class Uas {
     this.#core.sessions.stop(dialog);
     // The real server loses the whole leg with the BYE: what else waits in it is answered 500.
     for (const pending of this.#pending.values()) {
-      if (pending.inDialog !== dialog || pending.transaction.answered) continue;
+      if (pending.dialog !== dialog || pending.transaction.answered) continue;
+      pending.reliable?.timers.stop();
       this.#forget(pending);
       pending.transaction.respond(createResponse(pending.transaction.request, 500));
     }
@@ -270,6 +340,8 @@ export class Uas {
       inDialog,
       dialog: inDialog,
       timer: undefined,
+      acknowledged: false,
+      reliable: undefined,
     };
     this.#known.set(transaction, pending);
     if (transaction.answered) return pending;
@@ -283,6 +355,7 @@ export class Uas {
 
   #forget(pending: Pending): void {
     pending.timer?.cancel();
+    pending.reliable?.timers.stop();
     this.#pending.delete(pending.transactionId);
   }
 

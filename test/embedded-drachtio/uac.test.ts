@@ -353,7 +353,7 @@ test('drachtio requests: a MESSAGE of 60 KB and a burst of frames reach the appl
       response.send(200);
     },
   });
-  const large = 'x'.repeat(60_000);
+  const large = `${'x'.repeat(98)}\r\n`.repeat(600);
   peer.request('MESSAGE', {'Content-Type': 'text/plain'}, large);
   await peer.takeResponse(200);
   for (let count = 0; count < 40; count++) peer.request('MESSAGE', {'Content-Type': 'text/plain'}, 'y'.repeat(3000));

@@ -22,6 +22,12 @@ export interface RawSip {
   /** To-tag of its answers. */
   readonly tag: string;
   readonly received: readonly RawMessage[];
+  /** Its ports: where it listens, and those of connections that it opened. */
+  readonly ports: readonly number[];
+  /** Told of every message, besides `received` and `next`. */
+  onMessage(listener: (message: RawMessage) => void): void;
+  /** Sends octets as they are. */
+  write(bytes: Uint8Array): void;
   /** Sends a message as written in the test: line ends become CRLF, a missing Content-Length is counted. */
   send(message: string, body?: string | Uint8Array): void;
   /** The first message not yet taken whose start line begins so; waits for it. */
@@ -46,18 +52,29 @@ export async function rawSip({server, transport = 'udp', tag = 'raw'}: RawSipOpt
   const received: RawMessage[] = [];
   const inbox: RawMessage[] = [];
   const waiting = new Set<() => void>();
+  let listener: ((message: RawMessage) => void) | undefined;
   const take = (bytes: Buffer): void => {
-    const message = parse(bytes);
+    const message = parseRaw(bytes);
     received.push(message);
     inbox.push(message);
+    listener?.(message);
     for (const look of waiting) look();
   };
   const wire = await (transport === 'udp' ? udp(server, take) : tcp(server, take));
 
   const peer: RawSip = {
-    address: `127.0.0.1:${wire.port}`,
+    address: `127.0.0.1:${wire.ports[0]}`,
     tag,
     received,
+    get ports() {
+      return wire.ports;
+    },
+    onMessage(next) {
+      listener = next;
+    },
+    write(bytes) {
+      wire.write(Buffer.from(bytes));
+    },
     send(message, body = '') {
       const bytes = Buffer.from(body);
       const lines = message
@@ -106,7 +123,7 @@ export async function rawSip({server, transport = 'udp', tag = 'raw'}: RawSipOpt
 }
 
 interface Transport {
-  readonly port: number;
+  readonly ports: readonly number[];
   write(bytes: Buffer): void;
   close(): Promise<void>;
 }
@@ -118,7 +135,7 @@ async function udp(server: string, take: (bytes: Buffer) => void): Promise<Trans
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   return {
-    port: socket.address().port,
+    ports: [socket.address().port],
     write: (bytes) => {
       socket.send(bytes, Number(port), host);
     },
@@ -156,10 +173,15 @@ async function tcp(server: string, take: (bytes: Buffer) => void): Promise<Trans
   const listener = createServer(serve).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const address = listener.address();
+  const ports = [typeof address === 'object' && address !== null ? address.port : 0];
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
+    ports,
     write(bytes) {
-      if (last === undefined) serve(connect(Number(port), host));
+      if (last === undefined) {
+        const socket = connect(Number(port), host);
+        socket.once('connect', () => ports.push(socket.localPort ?? 0));
+        serve(socket);
+      }
       last?.write(bytes);
     },
     close: async () => {
@@ -178,7 +200,8 @@ function messageEnd(bytes: Buffer): number | undefined {
   return bytes.length < end + 4 + length ? undefined : end + 4 + length;
 }
 
-function parse(bytes: Buffer): RawMessage {
+/** Reads a message leniently: whatever it is, its parts can be looked at. */
+export function parseRaw(bytes: Buffer): RawMessage {
   const end = bytes.indexOf('\r\n\r\n');
   const [startLine = '', ...headerLines] = bytes
     .toString('utf8', 0, end === -1 ? bytes.length : end)
