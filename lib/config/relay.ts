@@ -65,6 +65,9 @@ const limits = z
   .strictObject({
     sessions: whole(1, 1_000_000).default(20_000).describe('MSRP sessions; beyond it invitations get 503.'),
     connections: whole(1, 1_000_000).default(20_000).describe('Connections, both sides.'),
+    sessionsPerConnection: whole(1, 100_000)
+      .default(1)
+      .describe('Sessions on a connection that we open; 1, since one stuck reader holds up all of its sessions.'),
     connectionsPerAddress: whole(1, 1_000_000)
       .default(20_000)
       .describe(

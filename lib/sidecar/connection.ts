@@ -55,6 +55,7 @@ export class Connection {
   #counted = 0;
   #flushing = false;
   #closed = false;
+  #finished = false;
   /** Sessions, or relays of them, for whose sake nothing is read. */
   readonly #pausedBy = new Set<object>();
   readonly #drained = new Set<() => void>();
@@ -96,7 +97,7 @@ export class Connection {
         onStart: (head) => {
           this.#hasHead = true;
           this.#unwanted = 0;
-          this.#receiver = this.#closed ? undefined : this.#start(head);
+          this.#receiver = this.#closed || (this.#finished && head.kind !== 'response') ? undefined : this.#start(head);
         },
         onBody: (piece, lasting) => {
           if (this.#receiver) this.#receiver.piece(piece, lasting);
@@ -130,6 +131,11 @@ export class Connection {
   /** When octets came last: the clock, looked at once for all that came together. */
   get readAt(): number {
     return this.#readAt;
+  }
+
+  /** It is closed, or will be: no session begins on it. */
+  get leaving(): boolean {
+    return this.#closed || this.#finished;
   }
 
   get closed(): boolean {
@@ -409,6 +415,7 @@ export class Connection {
   /** Writes what waits, then closes; the peer may take its time for a moment. */
   finish(): void {
     if (this.#closed) return;
+    this.#finished = true;
     this.flush();
     this.#stream.end();
     this.#exchange.clock.after(2000, () => {

@@ -17,6 +17,7 @@ import {blockBytes} from './output.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
 import {Session} from './session.ts';
+import {SharedConnections} from './shared-connections.ts';
 import {SpoolRoom} from './spool.ts';
 import {RandomTexts} from './transactions.ts';
 import type {Wire} from './wire.ts';
@@ -59,6 +60,8 @@ export class Exchange {
   readonly blocks = new Blocks(blockBytes, 64);
   /** By session-id (row E5). */
   readonly sessions = new Map<string, Session>();
+  /** How sessions connect to their peers. */
+  readonly shared: SharedConnections;
   readonly #connections = new Set<Connection>();
   /** Relays that sides of ours go through. */
   readonly #relays: Readonly<Record<Side, AuthClient | undefined>>;
@@ -72,6 +75,9 @@ export class Exchange {
     this.ids = ids;
     this.log = log;
     this.refusals = new Refusals(this.counters, {clock, log});
+    this.shared = new SharedConnections(options.limits.sessionsPerConnection, (to, done) => {
+      this.connect(to, done);
+    });
     const relayOf = (side: Side) => {
       const {via, tls} = options[side];
       return via && new AuthClient(this, via, {hasAuthority: tls?.authorityFile !== undefined});
@@ -97,7 +103,7 @@ export class Exchange {
     this.#network.readCertificates();
   }
 
-  /** Connects to where a session's peer is; `done` gets undefined when that is not possible in time. */
+  /** A connection of its own to somewhere; `done` gets undefined when that is not possible in time. */
   connect(to: Destination, done: (connection: Connection | undefined) => void): void {
     this.#network.connect(to, (wire, origin) => {
       done(wire && this.#add(wire, origin));
@@ -113,6 +119,7 @@ export class Exchange {
 
   forget(connection: Connection): void {
     if (this.#connections.delete(connection)) connection.origin.release();
+    this.shared.forget(connection);
     this.counters.connections = this.#connections.size;
   }
 

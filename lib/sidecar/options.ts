@@ -105,6 +105,8 @@ const schema = z.strictObject({
       unboundSeconds: z.number().positive().default(30),
       sessions: z.int().positive().default(20_000),
       connections: z.int().positive().default(20_000),
+      /** Sessions that one connection of ours may carry to the same host and port (RFC 4975 §5.4): a stuck reader holds up all of them. */
+      sessionsPerConnection: z.int().positive().default(1),
       /** Accepted from one address. Behind an address translator, or a session border controller, all phones have the same one. */
       connectionsPerAddress: z.int().positive().default(20_000),
       /** A SEND whose From-Path does not end in the session-id that was negotiated gets 403. */

@@ -10,7 +10,9 @@ import type {Refusal} from './limits.ts';
 import type {Owner, SessionEnd} from './owner.ts';
 import type {Relay} from './relay.ts';
 import {Reports} from './reports.ts';
+import type {Destination} from './network.ts';
 import {Sender} from './sender.ts';
+import type {Reached} from './shared-connections.ts';
 import type {SideTls} from './tls.ts';
 import {Chunk, Transfer} from './transfer.ts';
 
@@ -170,33 +172,50 @@ export class Session {
     this.#attach(connection);
   }
 
-  #connect({path, address}: Remote): void {
+  /** `alone`: on a connection that no other session has. */
+  #connect({path, address}: Remote, alone = false): void {
     this.#attempt += 1;
     const attempt = this.#attempt;
+    const {shared} = this.exchange;
     const destination = {uri: path[0] ?? '', address, tls: this.tls};
-    this.exchange.connect(destination, (connection) => {
-      if (attempt !== this.#attempt || this.#end !== undefined || this.connection !== undefined) connection?.finish();
-      else if (connection === undefined) this.end('connect-failed');
-      else if (!this.#admits(connection)) {
+    const reached: Reached = (connection, isShared) => {
+      if (attempt !== this.#attempt || this.#end !== undefined || this.connection !== undefined) {
+        if (!isShared) connection?.finish();
+      } else if (connection === undefined) this.end('connect-failed');
+      else if (this.#admits(connection)) {
+        this.#attach(connection);
+        this.#sayHello(connection, isShared ? destination : undefined);
+      } else if (isShared) shared.alone(destination, reached);
+      else {
         this.#endUnproven(connection);
         connection.destroy();
-      } else {
-        this.#attach(connection);
-        this.#sayHello(connection);
       }
-    });
+    };
+    if (alone) shared.alone(destination, reached);
+    else shared.reach(destination, reached);
+  }
+
+  /** The peer does not take this session on a connection that others have: it gets one of its own. */
+  #leaveShared(connection: Connection, destination: Destination): void {
+    this.exchange.shared.refused(destination);
+    connection.sessions.delete(this);
+    this.connection = undefined;
+    if (this.remote !== undefined) this.#connect(this.remote, true);
   }
 
   /** The active side speaks first; an empty SEND binds the session at the peer (RFC 4975 §5.4). */
-  #sayHello(connection: Connection): void {
+  #sayHello(connection: Connection, shared?: Destination): void {
     const owner = {
       onAnswer: (_: undefined, status: number) => {
         if (connection !== this.connection) return;
         if (status === 200) this.#announceBound();
+        else if (shared && !this.#isBound) this.#leaveShared(connection, shared);
         else this.end('protocol-error');
       },
       onNoAnswer: (_: undefined, why: 'silent' | 'lost') => {
-        if (connection === this.connection && why === 'silent' && !this.#isBound) this.end('silent');
+        if (connection !== this.connection || this.#isBound || this.#end !== undefined) return;
+        if (shared) this.#leaveShared(connection, shared);
+        else if (why === 'silent') this.end('silent');
       },
     };
     const transaction = connection.begin(owner, undefined, this.exchange.options.transactionSeconds * 1000);
