@@ -288,6 +288,28 @@ test('RFC 4975 §5.4: one TLS connection carries many sessions, each checked for
   t.false(peer.closed);
 });
 
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+  test(`RFC 8122 §6: by ${maxVersion} a peer who resumes his last TLS session is known by the certificate shown then`, async (t) => {
+    const legs = [await open(), await open(), await open()] as const;
+    const [first, again, other] = legs;
+    for (const leg of legs) leg.connect(remote([leg === other ? stranger.fingerprint : bob.fingerprint]));
+    await carriedOut(fixture.plane);
+    const {host, port = 0} = parseMsrpUri(first.uri);
+    const pair = {host, port, cert: bob.cert, key: bob.key, rejectUnauthorized: false, maxVersion};
+    const tls = connect(pair);
+    const given = new Promise<Buffer>((resolve) => tls.once('session', resolve));
+    const peer = new MsrpPeer(tls);
+    peer.write(hello(first));
+    t.is((await peer.next()).what, '200');
+    const resumed = connect({...pair, session: await given});
+    const later = new MsrpPeer(resumed);
+    later.write(hello(again));
+    t.is((await later.next()).what, '200');
+    t.true(resumed.isSessionReused());
+    later.write(hello(other));
+    t.is((await later.next()).what, '403');
+  });
+
 test('RFC 8122 §5: changed files are taken while sessions run; files that do not fit are not', async (t) => {
   const own = mkdtempSync(path.join(folder, 'own-'));
   const files = {certificateFile: path.join(own, 'cert.pem'), keyFile: path.join(own, 'key.pem')};
