@@ -23,9 +23,15 @@ export interface Bench {
 /** A share of the usual count, at least one. */
 export const scaled = (count: number, {scale}: Effort): number => Math.max(1, Math.round(count * scale));
 
-/** Ends all of them in the opposite order, whatever happens to one of them. */
+const unfinished = new Set<Cleanup>();
+
+/** What a benchmark started; ended in the opposite order, whatever happens to one of them. */
 export class Cleanup {
   readonly #ends: (() => Promise<void>)[] = [];
+
+  constructor() {
+    unfinished.add(this);
+  }
 
   /** Remembers how it ends. */
   add<T extends {stop(): Promise<void>}>(started: T): T {
@@ -34,6 +40,10 @@ export class Cleanup {
   }
 
   async run(): Promise<void> {
+    unfinished.delete(this);
     for (const end of this.#ends) await end().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
   }
 }
+
+/** Ends whatever still runs: somebody wants this process to end. */
+export const endUnfinished = (): Promise<unknown> => Promise.all([...unfinished].map((each) => each.run()));

@@ -3,7 +3,7 @@ import {mkdirSync, writeFileSync} from 'node:fs';
 import {cpus, loadavg, release} from 'node:os';
 import path from 'node:path';
 import {Command} from 'commander';
-import type {Bench} from './bench.ts';
+import {endUnfinished, type Bench} from './bench.ts';
 import {benches} from './benches.ts';
 import {lines, type Measured} from './report.ts';
 
@@ -26,8 +26,6 @@ async function measure(bench: Bench): Promise<Measured> {
 }
 
 async function measureAll(keys: readonly string[], {json}: {readonly json?: string}): Promise<void> {
-  const unknown = keys.find((key) => !benches.some((bench) => bench.key === key));
-  if (unknown !== undefined) throw new Error(`there is no ${unknown}; --list names what there is`);
   const figures: Record<string, Measured> = {};
   for (const bench of benches.filter(({key}) => keys.length === 0 || keys.includes(key))) {
     const missing = bench.missing?.();
@@ -46,12 +44,20 @@ async function measureAll(keys: readonly string[], {json}: {readonly json?: stri
 const sixDigits = (_: string, value: unknown): unknown =>
   typeof value === 'number' ? Number(value.toPrecision(6)) : value;
 
-await new Command('npm run bench --')
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    void endUnfinished().finally(() => process.exit(130));
+  });
+
+const command = new Command('npm run bench --');
+await command
   .description('Measures this package beside others, each figure a ratio of two that were taken in turns.')
   .argument('[keys...]', 'which ones: P1 P4; all of them without')
   .option('--json <file>', 'write the figures there')
   .option('--list', 'say what is measured')
   .action(async (keys: readonly string[], options: {readonly json?: string; readonly list?: boolean}) => {
+    const unknown = keys.find((key) => !benches.some((bench) => bench.key === key));
+    if (unknown !== undefined) command.error(`there is no ${unknown}; --list names what there is`);
     if (options.list === true) for (const {key, title} of benches) say(`${key} ${title}`);
     else await measureAll(keys, options);
   })
