@@ -3,8 +3,9 @@
  * any number of sessions.
  */
 import type {Duplex} from 'node:stream';
+import type {CpmError} from '../errors.ts';
 import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
-import {createFrameParser, type FrameParser} from '../codecs/msrp/frame-parser.ts';
+import {createFrameParser, type FrameHandlers, type FrameParser} from '../codecs/msrp/frame-parser.ts';
 import {
   writeAuth,
   writeReport,
@@ -40,7 +41,9 @@ export type ConnectionEnd = 'lost' | 'protocol-error' | 'idle';
 /** Octets that may be queued on a connection when the memory of all is at its bound. */
 const tightQueueBytes = 16 * 1024;
 
-export class Connection {
+const ignore = (): void => undefined;
+
+export class Connection implements FrameHandlers {
   readonly origin: Origin;
   readonly sessions = new Set<Session>();
   readonly #exchange: Exchange;
@@ -57,8 +60,8 @@ export class Connection {
   #closed = false;
   #finished = false;
   /** Sessions, or relays of them, for whose sake nothing is read. */
-  readonly #pausedBy = new Set<object>();
-  readonly #drained = new Set<() => void>();
+  #pausedBy: Set<object> | undefined;
+  #drained: Set<() => void> | undefined;
   /** Milliseconds of the clock: the last octet read, the last progress in writing, the begin of a frame in reading. */
   #readAt: number;
   #wroteAt: number;
@@ -92,38 +95,13 @@ export class Connection {
     this.#output = new Output(exchange.blocks);
     this.#transactions = new Transactions(exchange.random);
     this.#readAt = this.#wroteAt = exchange.clock.now();
-    this.#parser = createFrameParser(
-      {
-        onStart: (head) => {
-          this.#hasHead = true;
-          this.#unwanted = 0;
-          this.#receiver = this.#closed || (this.#finished && head.kind !== 'response') ? undefined : this.#start(head);
-        },
-        onBody: (piece, lasting) => {
-          if (this.#receiver) this.#receiver.piece(piece, lasting);
-          else this.unwanted(piece.length);
-        },
-        onEnd: (flag) => {
-          const receiver = this.#receiver;
-          this.#receiver = undefined;
-          this.#hasHead = false;
-          this.#frames += 1;
-          receiver?.end(flag);
-        },
-        onError: ({status}) => {
-          this.refuse(status === 413 ? 'headerTooLong' : 'protocolErrors');
-          this.#end('protocol-error');
-        },
-      },
-      {...exchange.options.limits, jumpBytes: 128 * 1024},
-      exchange.spool.large,
-    );
+    this.#parser = createFrameParser(this, exchange.frameLimits, exchange.spool.large);
     wire.onInput = (input) => {
       this.#readAt = exchange.clock.now();
       this.#parser.push(input);
       exchange.afterRead();
     };
-    stream.on('error', () => undefined);
+    stream.on('error', ignore);
     stream.on('end', this.#onEnd);
     stream.on('close', this.#onEnd);
   }
@@ -253,44 +231,73 @@ export class Connection {
     this.#exchange.queued(this.#flushed - flushed);
     this.#flushed = flushed;
     this.#wroteAt = this.#exchange.clock.now();
-    if (this.#drained.size > 0 && !this.congested) this.#announceDrained();
+    if (this.#drained !== undefined && !this.congested) this.#announceDrained();
   }
 
   /** Calls once when no longer congested. */
   onceDrained(listener: () => void): void {
+    this.#drained ??= new Set();
     this.#drained.add(listener);
   }
 
   forgetDrained(listener: () => void): void {
-    this.#drained.delete(listener);
+    this.#drained?.delete(listener);
   }
 
   #announceDrained(): void {
-    const listeners = [...this.#drained];
-    this.#drained.clear();
+    const listeners = this.#drained ?? [];
+    this.#drained = undefined;
     for (const listener of listeners) listener();
   }
 
   // ---- reading ----
 
   get paused(): boolean {
-    return this.#pausedBy.size > 0;
+    return this.#pausedBy !== undefined;
   }
 
   /** Reads no more until every `who` that paused has resumed. */
   pause(who: object): void {
-    if (this.#pausedBy.size === 0 && !this.#closed) {
+    if (this.#closed) return;
+    if (this.#pausedBy === undefined) {
+      this.#pausedBy = new Set();
       this.#stream.pause();
       this.#exchange.counters.pausedConnections += 1;
     }
-    if (!this.#closed) this.#pausedBy.add(who);
+    this.#pausedBy.add(who);
   }
 
   resume(who: object): void {
-    if (!this.#pausedBy.delete(who) || this.#pausedBy.size > 0 || this.#closed) return;
+    if (this.#pausedBy?.delete(who) !== true || this.#pausedBy.size > 0 || this.#closed) return;
+    this.#pausedBy = undefined;
     this.#exchange.counters.pausedConnections -= 1;
     this.#transactions.postpone(this.#exchange.clock.now());
     this.#stream.resume();
+  }
+
+  /** From the parser, as are the next three. */
+  onStart(head: FrameHead): void {
+    this.#hasHead = true;
+    this.#unwanted = 0;
+    this.#receiver = this.#closed || (this.#finished && head.kind !== 'response') ? undefined : this.#start(head);
+  }
+
+  onBody(piece: Buffer, lasting: boolean): void {
+    if (this.#receiver) this.#receiver.piece(piece, lasting);
+    else this.unwanted(piece.length);
+  }
+
+  onEnd(flag: Flag): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    this.#hasHead = false;
+    this.#frames += 1;
+    receiver?.end(flag);
+  }
+
+  onError({status}: CpmError): void {
+    this.refuse(status === 413 ? 'headerTooLong' : 'protocolErrors');
+    this.#end('protocol-error');
   }
 
   #start(head: FrameHead): FrameReceiver | undefined {
@@ -373,7 +380,7 @@ export class Connection {
   /** Called a few times a second: transactions that are over, frames that are not finished, silence. */
   sweep(now: number): void {
     if (this.#closed) return;
-    if (this.#pausedBy.size > 0) {
+    if (this.paused) {
       this.#transactions.postpone(now);
       this.#readAt = now;
     }
@@ -431,7 +438,7 @@ export class Connection {
   #end(end: ConnectionEnd): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#pausedBy.size > 0) this.#exchange.counters.pausedConnections -= 1;
+    if (this.paused) this.#exchange.counters.pausedConnections -= 1;
     this.#exchange.queued(this.#flushed - this.#counted);
     this.#stream.destroy();
     this.#exchange.forget(this);

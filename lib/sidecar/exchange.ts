@@ -1,6 +1,7 @@
 /** What all sessions of the process share: where they are found, their connections, one tick for writing, one sweep for time, bounds, counters. */
 import {isIPv6} from 'node:net';
 import {CpmError} from '../errors.ts';
+import {defaultFrameLimits, type FrameLimits} from '../codecs/msrp/frame-parser.ts';
 import {formatMsrpUri} from '../codecs/msrp/uri.ts';
 import type {Side} from '../cpm/side.ts';
 import type {Clock} from '../ports/clock.ts';
@@ -57,6 +58,8 @@ export class Exchange {
   readonly refusals: Refusals;
   readonly spool: SpoolRoom;
   readonly random = new RandomTexts();
+  /** Of what is read on any connection. */
+  readonly frameLimits: FrameLimits;
   readonly blocks = new Blocks(blockBytes, 64);
   /** By session-id (row E5). */
   readonly sessions = new Map<string, Session>();
@@ -71,6 +74,7 @@ export class Exchange {
 
   constructor({options, clock, ids, log}: ExchangeParts) {
     this.options = options;
+    this.frameLimits = {...defaultFrameLimits, ...options.limits};
     this.clock = clock;
     this.ids = ids;
     this.log = log;

@@ -75,7 +75,7 @@ class Parser implements FrameParser {
   #headLength = 0;
 
   /** CRLF, hyphens and transaction id of the frame whose body is read; its first `#delimiterLength` octets are valid. */
-  readonly #delimiter = Buffer.alloc(hyphens.length + 32);
+  readonly #delimiter = Buffer.allocUnsafe(hyphens.length + 32);
   #delimiterLength = 0;
   /** How many octets of an end-line were the last ones of the input so far, and the flag among them. */
   #matched = 0;
