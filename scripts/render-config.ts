@@ -18,7 +18,12 @@ function lines(key: string, at: Outline, indent: string): string[] {
   if (at.type === 'section')
     return [...about, `${indent}${key}:`, ...entriesOf(at).flatMap(([inner, of]) => lines(inner, of, `${indent}  `))];
   if (at.default === undefined) return [...about, `${indent}${key}:`];
-  const value = stringify(at.default, {collectionStyle: 'flow', flowCollectionPadding: false, lineWidth: 0}).trim();
+  const value = stringify(at.default, {
+    collectionStyle: 'flow',
+    flowCollectionPadding: false,
+    lineWidth: 0,
+    singleQuote: true,
+  }).trim();
   return [...about, ...itemKeys(at, indent), `${indent}${key}: ${value}`, ...example(at, indent)];
 }
 

@@ -22,15 +22,13 @@ test('bench: one that is not there is an error, and nothing is measured', async 
 
 test('bench: bench/figures.json has every figure, in the form of --json', (t) => {
   const figures = JSON.parse(readFileSync('bench/figures.json', 'utf8')) as Record<string, Measured>;
-  t.deepEqual(
-    Object.keys(figures).sort(),
-    benches.map(({key}) => key).sort(),
-  );
+  t.deepEqual(Object.keys(figures).sort(), benches.map(({key}) => key).sort());
   for (const {ratio, ours, peer, unit, rounds} of Object.values(figures)) {
     for (const value of [ratio, ours, peer]) t.true(Number.isFinite(value));
     t.not(unit, '');
     t.true(rounds.length > 0);
-    for (const round of rounds) for (const value of [round.ratio, round.ours, round.peer]) t.true(Number.isFinite(value));
+    for (const round of rounds)
+      for (const value of [round.ratio, round.ours, round.peer]) t.true(Number.isFinite(value));
   }
 });
 

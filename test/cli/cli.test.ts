@@ -52,8 +52,7 @@ test('cpm-pf relay: listens where the configuration says, ends with 0 at SIGTERM
   const sides = 'access: {listenPort: 0}, core: {listenPort: 0}';
   const relay = runNode('lib/cli.ts', ['relay', '--config', configFile(`relay: {${sides}}\n`)]);
   t.teardown(() => relay.process.kill('SIGKILL'));
-  await relay.said(/"listening"/);
-  const {control} = JSON.parse(relay.output()) as {control: string};
+  const {control} = JSON.parse(await relay.line(/"listening"/)) as {control: string};
   t.regex(control, /^127\.0\.0\.1:\d+$/);
 
   const second = await cpmPf('relay', '--config', configFile(`relay: {control: "${control}", ${sides}}\n`));

@@ -105,8 +105,7 @@ async function round(t: ExecutionContext, victim: 'relay' | 'holder', random: Ra
   const relay = await startRelay(control, {graceSeconds: 1, nextHopSeconds: 5, spool: {messageMemoryBytes: 3000}});
   const task: HolderTask = {control, log, legs};
   const holder = runNode('test/support/media-holder.ts', [JSON.stringify(task)]);
-  await holder.said(/"paths"/);
-  const {paths} = JSON.parse(holder.output().split('\n')[0] ?? '') as {paths: Record<string, string>};
+  const {paths} = JSON.parse(await holder.line(/"paths"/)) as {paths: Record<string, string>};
   const outside = await connect(paths, random);
   await holder.said(/"ready"/);
 

@@ -114,7 +114,7 @@ test('E3 beyond loopback a relay process asks for TLS files, and refuses to star
 test('E3 what is no gRPC on the control address does no harm', async (t) => {
   const directory = folder();
   const child = await startRelay('127.0.0.1:0');
-  const {control} = JSON.parse(child.output()) as {control: string};
+  const {control} = JSON.parse(await child.line(/"listening"/)) as {control: string};
   const [host = '', port = ''] = control.split(':');
   const socket = connect({host, port: Number(port)});
   await once(socket, 'connect');

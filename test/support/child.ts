@@ -9,6 +9,8 @@ export interface Child {
   readonly output: () => string;
   /** Resolves when the pattern has been printed, rejects when the process ended without. */
   readonly said: (pattern: RegExp) => Promise<void>;
+  /** As `said`, with the first whole line that fits. */
+  readonly line: (pattern: RegExp) => Promise<string>;
   /** Resolves with the exit status; that of a signal is its name. */
   readonly ended: Promise<number | string>;
 }
@@ -26,17 +28,28 @@ export function runNode(file: string, args: readonly string[], env: NodeJS.Proce
       output += text;
       child.emit('said');
     });
-  const ended = once(child, 'close').then(([code, signal]: unknown[]) => (code ?? signal) as number | string);
+  let gone = false;
+  const ended = once(child, 'close').then(([code, signal]: unknown[]) => {
+    gone = true;
+    return (code ?? signal) as number | string;
+  });
+  const whole = () => output.split('\n').slice(0, -1);
+  async function until<T>(found: () => T | undefined, pattern: RegExp): Promise<T> {
+    for (;;) {
+      const last = gone;
+      const it = found();
+      if (it !== undefined) return it;
+      if (last) throw new Error(`the process ended without saying ${pattern.source}:\n${output}`);
+      await Promise.race([once(child, 'said'), ended]);
+    }
+  }
   return {
     process: child,
     output: () => output,
     ended,
     async said(pattern) {
-      while (!pattern.test(output)) {
-        const gone = await Promise.race([once(child, 'said').then(() => false), ended.then(() => true)]);
-        if (gone && !pattern.test(output))
-          throw new Error(`the process ended without saying ${pattern.source}:\n${output}`);
-      }
+      await until(() => pattern.exec(output) ?? undefined, pattern);
     },
+    line: (pattern) => until(() => whole().find((line) => pattern.test(line)), pattern),
   };
 }
