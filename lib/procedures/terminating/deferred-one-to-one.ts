@@ -194,8 +194,8 @@ async function overSession(
     log.warn({...where, error}, 'a delivery session was broken off; its messages stay queued');
     return 'kept';
   } finally {
-    // step 11.a.v; notifications that cross the BYE are taken until its 200 is here
-    if (!dialog.ended) await dialog.bye({Reason: completed});
+    // step 11.a.v; notifications that cross the BYE are taken until its 200 is here. A client that is gone answers none, and is not waited for.
+    if (!dialog.ended) await atMost(clock, byeMilliseconds, dialog.bye({Reason: completed}));
   }
 }
 
@@ -227,6 +227,22 @@ async function replyOfRecipient(
   return outcome?.kind === 'answered' && outcome.status === 200 ? 'accepted' : 403;
 }
 
+const byeMilliseconds = 2000;
+
+/** Waits for `work`, or no longer than that. */
+const atMost = async (clock: Context['clock'], milliseconds: number, work: Promise<unknown>): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = clock.after(milliseconds, resolve);
+    const end = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    work.then(end, end);
+  });
+
+/** The 200 to a notification goes another way than the BYE: ahead of it by this, or the phone would say it again elsewhere. */
+const answerMilliseconds = 20;
+
 /**
  * A phone says "delivered" a moment after its 200, in the same session if it finds it: the BYE leaves it that moment, bounded, and comes at
  * once when everything awaited was heard, or the phone itself has gone.
@@ -241,8 +257,10 @@ function hearing(clock: Context['clock']): {
   let stopped = false;
   return {
     add(messageId) {
-      heard.add(messageId);
-      look();
+      clock.after(answerMilliseconds, () => {
+        heard.add(messageId);
+        look();
+      });
     },
     stop() {
       stopped = true;

@@ -35,10 +35,15 @@ export interface Deliveries {
 
 interface Agenda {
   running: Promise<unknown> | undefined;
-  again: boolean;
+  /** Came while a delivery was running. */
+  again: Trigger | undefined;
   failures: number;
   retry: Timer | undefined;
 }
+
+/** What failed may succeed now: a new trigger in the meaning of row A18. Another message, or notification, gives no reason to think so. */
+const isNews = (trigger: Trigger | undefined): boolean =>
+  trigger !== undefined && trigger !== 'message' && trigger !== 'notification';
 
 const leaseMilliseconds = 30_000;
 const renewMilliseconds = 10_000;
@@ -82,7 +87,7 @@ export function createDeliveries(
   const agendaOf = (servedUser: string): Agenda => {
     let agenda = agendas.get(servedUser);
     if (agenda === undefined) {
-      agenda = {running: undefined, again: false, failures: 0, retry: undefined};
+      agenda = {running: undefined, again: undefined, failures: 0, retry: undefined};
       agendas.set(servedUser, agenda);
     }
 
@@ -162,8 +167,7 @@ export function createDeliveries(
     }
   }
 
-  // Both change while a delivery is awaited.
-  const isAskedAgain = (agenda: Agenda): boolean => agenda.again;
+  // Changes while a delivery is awaited.
   const isDraining = (): boolean => draining;
 
   function retryLater(servedUser: string, agenda: Agenda): void {
@@ -179,23 +183,26 @@ export function createDeliveries(
     });
   }
 
-  async function run(servedUser: string, agenda: Agenda, why: Trigger): Promise<void> {
-    const {log} = context();
-    let outcome: DeliveryOutcome = 'settled';
+  async function once(servedUser: string, why: Trigger): Promise<DeliveryOutcome> {
     try {
-      do {
-        agenda.again = false;
-        // Another node that holds the lease is delivering: look again when it had time to end.
-        outcome =
-          (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? 'try-again';
-      } while (isAskedAgain(agenda) && outcome === 'settled' && !isDraining());
+      // Another node that holds the lease is delivering: look again when it had time to end.
+      return (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? 'try-again';
     } catch (error) {
-      outcome = 'try-again';
       const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
-      log.warn({clause: 'CPM-CF 8.3.2.9.1.1', code, error}, 'a delivery was broken off');
+      context().log.warn({clause: 'CPM-CF 8.3.2.9.1.1', code, error}, 'a delivery was broken off');
+      return 'try-again';
+    }
+  }
+
+  async function run(servedUser: string, agenda: Agenda, why: Trigger): Promise<void> {
+    let outcome: DeliveryOutcome = 'settled';
+    for (let next: Trigger | undefined = why; next !== undefined && !isDraining();) {
+      agenda.again = undefined;
+      outcome = await once(servedUser, next);
+      next = outcome === 'settled' || isNews(agenda.again) ? agenda.again : undefined;
     }
 
-    log.debug({clause: 'CPM-CF 8.3.2.9.1.1', outcome}, 'a delivery run has ended');
+    context().log.debug({clause: 'CPM-CF 8.3.2.9.1.1', outcome}, 'a delivery run has ended');
     agenda.running = undefined;
     if (outcome === 'try-again') {
       retryLater(servedUser, agenda);
@@ -207,14 +214,14 @@ export function createDeliveries(
   function trigger(servedUser: string, why: Trigger): void {
     if (draining) return;
     const agenda = agendaOf(servedUser);
+    if (why === 'registration') agenda.failures = 0;
     if (agenda.running !== undefined) {
-      agenda.again = true;
+      if (!isNews(agenda.again) || why === 'registration') agenda.again = why;
       return;
     }
 
     agenda.retry?.cancel();
     agenda.retry = undefined;
-    if (why === 'registration') agenda.failures = 0;
     agenda.running = inTurn(async () => run(servedUser, agenda, why));
   }
 
@@ -223,7 +230,7 @@ export function createDeliveries(
     exclusive,
     later(servedUser) {
       const agenda = agendaOf(servedUser);
-      if (agenda.running !== undefined) agenda.again = true;
+      if (agenda.running !== undefined) agenda.again ??= 'message';
       else if (agenda.retry === undefined) retryLater(servedUser, agenda);
     },
     async idle(servedUser, milliseconds) {
