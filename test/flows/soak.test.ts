@@ -104,10 +104,10 @@ test.serial(
     }
 
     state.stop = true;
-    const sent = await Promise.all(sending);
-    await Promise.all(coming);
     state.stuck = false;
     for (const {msrp} of stuck?.sessions.items ?? []) msrp.connection?.resume();
+    const sent = await Promise.all(sending);
+    await Promise.all(coming);
     for (const [pair, recipient] of recipients.entries()) {
       await recipient.register();
       t.deepEqual(await compare(sent[pair] ?? [], recipient), [], `pair ${pair}`);

@@ -10,7 +10,7 @@ export async function inTime(calling: Promise<ChatSession>): Promise<ChatSession
     setTimeout(() => {
       gaveUp = true;
       reject(new Error('nobody answered'));
-    }, 3000);
+    }, 4000);
   });
   void calling.then(
     (chat) => (gaveUp ? chat.end() : undefined),

@@ -25,7 +25,8 @@ export async function notRelayed(context: Context, session: ChatSession, message
     takeOverFor: session.original,
   });
   if (noted === 'forwarded') return 'accepted';
-  const outcome = message.why === 'held' ? await session.leg.send(message) : undefined;
+  // Half relayed when the relaying ended: whole from here, which fails at once where it is his side that is gone.
+  const outcome = message.status === undefined ? await session.leg.send(message) : undefined;
   const status = outcome?.kind === 'answered' ? outcome.status : message.status;
   if (outcome !== undefined && status === 200) return 'accepted';
   return status === 413 || status === 415 ? status : 408;

@@ -6,10 +6,12 @@ import type {Context} from '../context.ts';
 import {unknownDevice} from '../registration/third-party-register.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
-import {turnMilliseconds} from './deliveries.ts';
 import type {Answered, ForkOutcome} from './fork.ts';
 import type {Invitation} from './invitation.ts';
 import {completedElsewhere, requestTerminated} from './reasons.ts';
+
+/** How long an inviter waits, hearing nothing, for a delivery to the one he calls. */
+const patienceMilliseconds = 2000;
 
 /**
  * A 1-1 session invitation for a served user: his devices are rung, and where none takes it the PF accepts for him and keeps what comes.
@@ -42,7 +44,7 @@ export async function handleSessionInvitation(
     session.cancelled(reason);
   };
   // While a delivery to this user runs, his devices are not rung twice at a time; if it is a long one, what is new queues behind it.
-  const idle = await deliveries.idle(invitation.servedUser, turnMilliseconds);
+  const idle = await deliveries.idle(invitation.servedUser, patienceMilliseconds);
   const devices = idle && !invite.cancelled ? await devicesFor(context, invitation) : [];
   let rang = false;
   const outcome = await session.search(devices, ({status}) => {

@@ -19,21 +19,27 @@ export async function spliceAfterBacklog(
   const {deferredQueue} = context.store;
   const nothingWaits = async (): Promise<boolean> =>
     (await deferredQueue.next(servedUser, sender, {afterSequence: undefined, limit: 1, maxBytes: 1})).length === 0;
-  // Mostly nothing waits: a look before, a look while the inviter is at the gate, and the user's lease is not needed.
-  if (await nothingWaits()) {
-    const pairing = await gate.pair();
-    if (await nothingWaits()) return gate.open(pairing);
-    pairing.undo();
-  }
+  let pairing: Pairing | undefined;
+  let opened = false;
+  try {
+    // Mostly nothing waits: a look before, a look while the inviter is at the gate, and the user's lease is not needed.
+    if (await nothingWaits()) {
+      pairing = await gate.pair();
+      if (await nothingWaits()) return (opened = gate.open(pairing));
+    }
 
-  const spliced = await context.deliveries.exclusive(servedUser, turnMilliseconds, async (lease) => {
-    const before = await sendBacklog(context, leg, servedUser, sender, lease);
-    if (before.end === 'broken') return false;
-    const pairing = await gate.pair();
-    const rest = await sendBacklog(context, leg, servedUser, sender, lease);
-    if (rest.end === 'empty') return gate.open(pairing);
-    pairing.undo();
-    return false;
-  });
-  return spliced ?? false;
+    await context.deliveries.exclusive(servedUser, turnMilliseconds, async (lease) => {
+      if (pairing === undefined) {
+        const before = await sendBacklog(context, leg, servedUser, sender, lease);
+        if (before.end === 'broken') return;
+        pairing = await gate.pair();
+      }
+
+      const rest = await sendBacklog(context, leg, servedUser, sender, lease);
+      if (rest.end === 'empty') opened = gate.open(pairing);
+    });
+    return opened;
+  } finally {
+    if (!opened) pairing?.undo();
+  }
 }
