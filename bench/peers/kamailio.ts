@@ -22,8 +22,8 @@ export function kamailioVersion(): string | undefined {
   return error ? undefined : /kamailio ([\d.]+)/.exec(stdout)?.[1];
 }
 
-/** Starts one; `sessionTable`: it looks sessions up, which its best mode does not. */
-export async function startKamailio({sessionTable = false} = {}): Promise<Kamailio> {
+/** Starts one; `open`: it relays for anybody, instead of looking each session up. */
+export async function startKamailio({open: isOpen = false} = {}): Promise<Kamailio> {
   const version = kamailioVersion();
   if (version === undefined) throw new Error('Kamailio is not installed (Debian: apt install kamailio)');
   const folder = mkdtempSync(path.join(tmpdir(), 'cpm-bench-'));
@@ -32,7 +32,7 @@ export async function startKamailio({sessionTable = false} = {}): Promise<Kamail
     'kamailio',
     [
       ...['-f', path.resolve('bench/peers/kamailio.cfg'), '-A', `RELAY_PORT=${port}`],
-      ...(sessionTable ? ['-A', 'SESSION_TABLE'] : []),
+      ...(isOpen ? ['-A', 'OPEN_RELAY'] : []),
       ...['-DD', '-E', '-Y', folder, '-P', path.join(folder, 'pid'), '-m', '256', '-M', '16'],
     ],
     {stdio: 'ignore'},
