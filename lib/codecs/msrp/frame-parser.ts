@@ -56,8 +56,6 @@ const lf = 0x0a;
 const cr = 0x0d;
 const newline = Buffer.from('\r\n');
 const hyphens = Buffer.from('\r\n-------');
-/** Octets of an end-line beside its transaction id: CRLF, seven hyphens, flag, CRLF. */
-const endLineExtra = hyphens.length + 1 + newline.length;
 const nothing = Buffer.alloc(0);
 
 class Parser implements FrameParser {
@@ -143,6 +141,22 @@ class Parser implements FrameParser {
   // ---- head ----
 
   #readHead(input: Buffer, begin: number): number {
+    const known = this.#headLength === 0 ? this.#head.recall(input, begin) : -1;
+    return known > 0 ? this.#takeHead(input, begin, known) : this.#readLines(input, begin);
+  }
+
+  /** A head that was recognized, from `begin` to `end`. */
+  #takeHead(input: Buffer, begin: number, end: number): number {
+    this.#examined += end - begin;
+    this.#line = this.#headLength = end - begin;
+    this.#checkHead();
+    if (this.#head.hasBody) return this.#beginBody(input, end);
+    this.#start();
+    this.#end(flagOf(input[end - 1 - newline.length] ?? 0) ?? '$');
+    return end;
+  }
+
+  #readLines(input: Buffer, begin: number): number {
     let at = begin;
     for (;;) {
       let end = at;
@@ -163,6 +177,7 @@ class Parser implements FrameParser {
       const kind = this.#endOfLine(this.#keptLength > 0 ? this.#kept : input, this.#keptLength > 0 ? 0 : begin);
       if (kind === 'header') continue;
       if (kind === 'blank') return at;
+      this.#head.remember(this.#headLength);
       if (kind === 'body') return this.#beginBody(input, at);
       this.#start();
       this.#end(kind);
@@ -213,9 +228,7 @@ class Parser implements FrameParser {
   // ---- body ----
 
   #beginBody(input: Buffer, at: number): number {
-    const tid = this.#head.transactionId;
-    tid.copy(this.#delimiter, hyphens.length);
-    this.#delimiterLength = hyphens.length + tid.length;
+    this.#delimiterLength = hyphens.length + this.#head.copyId(this.#delimiter, hyphens.length);
     this.#started = false;
     this.#matched = this.#borrowed = newline.length;
 
@@ -225,7 +238,7 @@ class Parser implements FrameParser {
       this.#state = 'scan';
       return at;
     }
-    this.#awaited = length + endLineExtra + tid.length;
+    this.#awaited = length + this.#delimiterLength + 1 + newline.length;
     if (input.length - at >= this.#awaited) {
       const end = at + length;
       this.#examined += this.#awaited - length;
@@ -352,11 +365,10 @@ class Parser implements FrameParser {
 
   #isEndLine(input: Buffer, at: number): boolean {
     const length = this.#delimiterLength;
+    // A call of the engine costs more.
+    for (let each = 0; each < length; each += 1) if (input[at + each] !== this.#delimiter[each]) return false;
     return (
-      input.compare(this.#delimiter, 0, length, at, at + length) === 0 &&
-      flagOf(input[at + length] ?? 0) !== undefined &&
-      input[at + length + 1] === cr &&
-      input[at + length + 2] === lf
+      flagOf(input[at + length] ?? 0) !== undefined && input[at + length + 1] === cr && input[at + length + 2] === lf
     );
   }
 

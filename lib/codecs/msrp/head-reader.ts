@@ -2,6 +2,7 @@
 import {CpmError} from '../../errors.ts';
 import {parseByteRange, type ByteRange} from './byte-range.ts';
 import type {FailureReport, Flag, FrameHead, HeadField} from './frame.ts';
+import {HeadPattern} from './head-pattern.ts';
 
 const names = [
   'to-path',
@@ -21,11 +22,25 @@ const failureReport = 4;
 const successReport = 5;
 const statusHeader = 6;
 const contentType = 7;
+const transactionId = names.length;
+const method = names.length + 1;
+/** What differs from one head of a connection to the next. */
+const differing = [messageId, byteRange];
 
 const colon = 0x3a;
+const capitalS = 0x53;
+const cr = 0x0d;
+const lf = 0x0a;
 const hyphen = 0x2d;
 const blank = 0x20;
 const nothing = Buffer.alloc(0);
+
+/** Heads that are read before one is remembered: most connections that are only there have seen no more. */
+const firstHeads = 2;
+/** Octets before a transaction id. */
+const beforeId = 5;
+/** Octets behind the transaction id of an end-line: flag, CRLF. */
+const flagLine = 3;
 
 /** What a line was: another header, the blank line before a body, or the end-line of a frame without body. */
 export type LineKind = 'header' | 'body' | Flag;
@@ -57,6 +72,11 @@ export class HeadReader implements FrameHead {
   #end = 0;
   /** From and to of the transaction id, the method and each known header; to = 0: absent. */
   readonly #spans = new Int32Array(2 * (names.length + 2));
+  /** What the last request with a body and the last response were like, and which of them this head is like. */
+  #request: HeadPattern | undefined;
+  #response: HeadPattern | undefined;
+  #like: HeadPattern | undefined;
+  #heads = 0;
 
   /** Forgets the last frame. */
   reset(): void {
@@ -69,7 +89,70 @@ export class HeadReader implements FrameHead {
     this.bodyLength = undefined;
     this.fault = undefined;
     this.#lines = 0;
+    this.#like = undefined;
     this.#spans.fill(0);
+  }
+
+  /** Reads a head that is like an earlier one of the connection and says where it ends; -1: it has to be read line by line. */
+  recall(bytes: Buffer, origin: number): number {
+    const id = origin + beforeId;
+    if (this.#heads < firstHeads || bytes.length - origin < 12 || !isWord(bytes, origin, id, 'MSRP ')) return -1;
+    const idEnd = endOfId(bytes, id, bytes.length);
+    const pattern = bytes[idEnd + 1] === capitalS ? this.#request : this.#response;
+    if (pattern === undefined || idEnd - id < 4 || idEnd - id > 32) return -1;
+    const at = pattern.match(bytes, idEnd);
+    const end = at < 0 || pattern.hasBody ? at : endOfEndLine(bytes, id, idEnd, at);
+    if (end < 0) return -1;
+    pattern.place(this.#spans, idEnd - origin);
+    const from = origin + (this.#spans[2 * byteRange] ?? 0);
+    const to = origin + (this.#spans[2 * byteRange + 1] ?? 0);
+    const isUsual = to === origin || pattern.isLearnt(byteRange, bytes, from, to);
+    const range = isUsual ? pattern.byteRange : parseByteRange(bytes, from, to);
+    if (!isUsual && range === undefined) return -1;
+    pattern.matched();
+    this.at(bytes, origin);
+    this.#span(transactionId, id, idEnd);
+    this.#end = end - origin;
+    this.#like = pattern;
+    this.kind = pattern.kind;
+    this.status = pattern.status;
+    this.byteRange = range;
+    this.failureReport = pattern.failureReport;
+    this.successReport = pattern.successReport;
+    this.hasBody = pattern.hasBody;
+    this.bodyLength = pattern.hasBody ? undefined : 0;
+    this.fault = undefined;
+    return end;
+  }
+
+  /** The head that was read line by line, so many octets, is one that others may be like. */
+  remember(length: number): void {
+    const isResponse = this.kind === 'response' && !this.hasBody;
+    if (this.fault !== undefined || !(isResponse || (this.kind === 'SEND' && this.hasBody))) return;
+    this.#heads += 1;
+    if (this.#heads < firstHeads) return;
+    const known = isResponse ? this.#response : this.#request;
+    if (known?.missed() === false) return;
+    const pattern = known ?? new HeadPattern(this.#spans.length / 2, differing.length);
+    if (isResponse) this.#response = pattern;
+    else this.#request = pattern;
+    const idEnd = this.#spans[2 * transactionId + 1] ?? 0;
+    const end = isResponse ? length - flagLine - (idEnd - beforeId) : length;
+    const octets = this.#bytes.subarray(this.#origin + idEnd, this.#origin + end);
+    pattern.learn(
+      this,
+      octets,
+      this.#spans.map((at) => (at === 0 ? 0 : at - idEnd)),
+      differing,
+    );
+  }
+
+  /** Copies the transaction id to an offset and says how long it is. */
+  copyId(target: Buffer, offset: number): number {
+    const from = this.#origin + (this.#spans[2 * transactionId] ?? 0);
+    const length = this.#origin + (this.#spans[2 * transactionId + 1] ?? 0) - from;
+    for (let at = 0; at < length; at += 1) target[offset + at] = this.#bytes[from + at] ?? 0;
+    return length;
   }
 
   /** The head's octets are, or have moved, there. */
@@ -102,10 +185,10 @@ export class HeadReader implements FrameHead {
   }
 
   get transactionId(): Buffer {
-    return this.#slice(names.length) ?? nothing;
+    return this.#slice(transactionId) ?? nothing;
   }
   get method(): string | undefined {
-    return this.kind === 'response' ? undefined : this.#slice(names.length + 1)?.toString('latin1');
+    return this.kind === 'response' ? undefined : this.#slice(method)?.toString('latin1');
   }
   get toPath(): Buffer {
     return this.#slice(toPath) ?? nothing;
@@ -121,11 +204,17 @@ export class HeadReader implements FrameHead {
   }
 
   has(field: HeadField): boolean {
-    return this.#spans[2 * indexOf(field) + 1] !== 0;
+    return this.#spans[2 * fields[field] + 1] !== 0;
   }
 
   text(field: HeadField, known?: string): string {
-    const which = indexOf(field);
+    const which = fields[field];
+    const isCommon = which === toPath || which === fromPath || which === contentType;
+    if (!isCommon || this.#like === undefined) return this.#textOf(which, known);
+    return (this.#like.texts[which] ??= this.#textOf(which, known));
+  }
+
+  #textOf(which: number, known: string | undefined): string {
     const from = this.#origin + (this.#spans[2 * which] ?? 0);
     const to = this.#origin + (this.#spans[2 * which + 1] ?? 0);
     if (known !== undefined && isWord(this.#bytes, from, to, known)) return known;
@@ -146,13 +235,12 @@ export class HeadReader implements FrameHead {
     const bytes = this.#bytes;
     const at = this.#origin + from;
     const end = this.#origin + to;
-    if (end - at < 12 || !isWord(bytes, at, at + 5, 'MSRP ')) throw unintelligible('a frame begins with MSRP');
-    let tidEnd = at + 5;
-    while (tidEnd < end && isIdentChar(bytes[tidEnd] ?? 0)) tidEnd += 1;
-    const length = tidEnd - at - 5;
+    if (end - at < 12 || !isWord(bytes, at, at + beforeId, 'MSRP ')) throw unintelligible('a frame begins with MSRP');
+    const tidEnd = endOfId(bytes, at + beforeId, end);
+    const length = tidEnd - at - beforeId;
     if (length < 4 || length > 32 || bytes[tidEnd] !== blank)
       throw unintelligible('a transaction id has 4 to 32 characters');
-    this.#span(names.length, at + 5, tidEnd);
+    this.#span(transactionId, at + beforeId, tidEnd);
 
     const word = tidEnd + 1;
     let wordEnd = word;
@@ -168,7 +256,7 @@ export class HeadReader implements FrameHead {
       if (byte < 0x41 || byte > 0x5a) throw unintelligible('a start line has a method or a status');
     }
     if (word === end) throw unintelligible('a start line has a method or a status');
-    this.#span(names.length + 1, word, end);
+    this.#span(method, word, end);
     if (isWord(bytes, word, end, 'SEND')) this.kind = 'SEND';
     else if (isWord(bytes, word, end, 'REPORT')) this.kind = 'REPORT';
   }
@@ -176,8 +264,8 @@ export class HeadReader implements FrameHead {
   // end-line = "-------" transact-id continuation-flag CRLF
   #endLine(from: number, to: number): Flag | undefined {
     const bytes = this.#bytes;
-    const tid = this.#origin + (this.#spans[2 * names.length] ?? 0);
-    const tidEnd = this.#origin + (this.#spans[2 * names.length + 1] ?? 0);
+    const tid = this.#origin + (this.#spans[2 * transactionId] ?? 0);
+    const tidEnd = this.#origin + (this.#spans[2 * transactionId + 1] ?? 0);
     const at = this.#origin + from;
     if (bytes[at] !== hyphen || to - from !== 8 + tidEnd - tid) return undefined;
     for (let each = 0; each < 7; each += 1) if (bytes[at + each] !== hyphen) return undefined;
@@ -265,17 +353,25 @@ function statusOf(bytes: Buffer, from: number, to: number): number {
 }
 
 // ident-char = ALPHANUM / "." / "-" / "+" / "%" / "="
-function isIdentChar(byte: number): boolean {
-  return (
-    (byte >= 0x61 && byte <= 0x7a) ||
-    (byte >= 0x30 && byte <= 0x39) ||
-    (byte >= 0x41 && byte <= 0x5a) ||
-    byte === 0x2e ||
-    byte === 0x2d ||
-    byte === 0x2b ||
-    byte === 0x25 ||
-    byte === 0x3d
-  );
+const isIdentChar: readonly boolean[] = Array.from(
+  {length: 256},
+  (_, byte) => /[\w.+%=-]/.test(String.fromCharCode(byte)) && byte !== 0x5f,
+);
+
+/** Where the characters end that a transaction id may have. */
+function endOfId(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at < end && isIdentChar[bytes[at] ?? 0] === true) at += 1;
+  return at;
+}
+
+/** Where an end-line ends whose transaction id is expected at an offset and stands elsewhere, too; -1: it is none. */
+function endOfEndLine(bytes: Buffer, id: number, idEnd: number, from: number): number {
+  const flag = from + idEnd - id;
+  if (bytes.length < flag + flagLine) return -1;
+  for (let at = from; at < flag; at += 1) if (bytes[at] !== bytes[id + at - from]) return -1;
+  const isEnd = flagOf(bytes[flag] ?? 0) !== undefined && bytes[flag + 1] === cr && bytes[flag + 2] === lf;
+  return isEnd ? flag + flagLine : -1;
 }
 
 function knownHeader(bytes: Buffer, from: number, to: number): number {
@@ -290,9 +386,13 @@ function knownHeader(bytes: Buffer, from: number, to: number): number {
   return -1;
 }
 
-function indexOf(field: HeadField): number {
-  return field === 'transaction-id' ? names.length : names.indexOf(field);
-}
+const fields: Readonly<Record<HeadField, number>> = {
+  'to-path': toPath,
+  'from-path': fromPath,
+  'message-id': messageId,
+  'content-type': contentType,
+  'transaction-id': transactionId,
+};
 
 /** Whether the octets are those of an ASCII text. */
 function isWord(bytes: Buffer, from: number, to: number, word: string): boolean {
