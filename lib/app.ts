@@ -145,7 +145,7 @@ export function createFunction(parts: Parts): CpmFunction {
 /** Opens every part that a configuration names, starting processes of our own where it names none. */
 export async function openParts(config: Config, log: Log): Promise<Parts> {
   const clock = systemClock;
-  const store = await openStore(config.store, {clock});
+  const store = await openStore(config.store, {clock, node: config.node.name});
   const media = await openMediaPlane(config, {clock, log});
   const {drachtio, embedded} = config.sip;
   const {runtimeDirectory} = config.node;
@@ -187,7 +187,7 @@ export async function serveApplication(srf: unknown, config: Config, log: Log): 
   const clock = systemClock;
   const sip = createSip({...sipOptions(config), servers: [useServer(srf, 'application', {clock, log})], clock, log});
   const opened = (async () => {
-    const store = await openStore(config.store, {clock});
+    const store = await openStore(config.store, {clock, node: config.node.name});
     const media = await openMediaPlane(config, {clock, log});
     return createFunction({sip, media, store, ...fromConfig(config), clock, log});
   })();

@@ -22,10 +22,13 @@ export type StoreConfig = (
 };
 
 /**
- * Opens the configured store. An embedded one rejects as `openEmbeddedStore` does; MongoDB is connected in the background, so that the
+ * Opens the configured store; `node` is what the histories of messages call this one. An embedded one rejects as `openEmbeddedStore` does; MongoDB is connected in the background, so that the
  * store is there at once and its `available` tells the rest.
  */
-export async function openStore(config: StoreConfig, options: {readonly clock?: Clock} = {}): Promise<Store> {
+export async function openStore(
+  config: StoreConfig,
+  options: {readonly clock?: Clock; readonly node?: string} = {},
+): Promise<Store> {
   const {answerSeconds} = config;
   const common = {...options, ...(answerSeconds === undefined ? {} : {callMilliseconds: answerSeconds * 1000})};
   switch (config.kind) {

@@ -46,8 +46,11 @@ export interface NewDeferredMessage {
   readonly session: OriginalSession;
 }
 
-/** `queued`: to be offered; `sent`: the client said 200, its delivery notification is awaited (row A21). */
-export type PendingState = 'queued' | 'sent';
+/** `queued`: to be offered; `sent`: the client said 200, its delivery notification is awaited (row A21); `held`: an operator keeps it back. */
+export type PendingState = 'queued' | 'sent' | 'held';
+
+/** How a message ended. `dropped`: by an operator. */
+export type Settlement = 'delivered' | 'expired' | 'dropped' | 'failed';
 
 /** A message that is durably kept. */
 export interface DeferredMessage extends NewDeferredMessage {
@@ -58,6 +61,14 @@ export interface DeferredMessage extends NewDeferredMessage {
   readonly state: PendingState;
   readonly sentAt: number | undefined;
 }
+
+/** Whether nothing more is owed. */
+export const isSettled = (state: PendingState | Settlement): state is Settlement =>
+  state !== 'queued' && state !== 'sent' && state !== 'held';
+
+/** Of one message found twice the one that is further on stays: a settled one, else what a client took, else what an operator holds. */
+export const progressOf = (state: PendingState | Settlement): number =>
+  isSettled(state) ? 3 : {queued: 0, held: 1, sent: 2}[state];
 
 /** What of a message has to be the same, beside its imdnMessageId, for it to be the same message (row E8). */
 export const identityBytes = ({bytes, sameness}: Pick<NewDeferredMessage, 'bytes' | 'sameness'>): Uint8Array =>

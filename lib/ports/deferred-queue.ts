@@ -1,4 +1,11 @@
-import type {DeferredMessage, NewDeferredMessage, PendingState} from '../cpm/deferred-message.ts';
+import type {
+  DeferredKind,
+  DeferredMessage,
+  NewDeferredMessage,
+  PendingState,
+  Settlement,
+} from '../cpm/deferred-message.ts';
+import type {Note, TracedMessage} from '../cpm/history.ts';
 
 /**
  * Durable keeping of what waits for served users: pending messages and notifications (CPM-CF 8.3.2.9.1.1).
@@ -8,7 +15,8 @@ import type {DeferredMessage, NewDeferredMessage, PendingState} from '../cpm/def
  * but for messages without an imdnMessageId, which have no identity by which a repetition could be known.
  * Identity of a message (row E8): (servedUser, sender, kind, imdnMessageId); without an imdnMessageId each one is its own. Where its
  * `sameness` is `id`, other bytes under the same identity are a duplicate, too.
- * Ids that name no pending message are passed over.
+ * Ids that name no pending message are passed over. Each change of a message's state is written into its history by the same write; `note`
+ * is what the history is to say of it beyond that.
  */
 export interface DeferredQueue {
   /**
@@ -28,11 +36,14 @@ export interface DeferredQueue {
    */
   next(servedUser: string, sender: string, window: QueueWindow): Promise<readonly DeferredMessage[]>;
 
-  /** The client said 200: `queued` becomes `sent`; others are left as they are. */
-  markSent(ids: readonly string[], at: number): Promise<void>;
+  /** The client said 200: `queued` becomes `sent`; what is `held` stays so, and is `sent` when it is released. */
+  markSent(ids: readonly string[], at: number, note?: Note): Promise<void>;
+
+  /** Something happened to pending messages that leaves their state as it is: an attempt to hand them over failed. */
+  noteRefused(ids: readonly string[], at: number, note: Note): Promise<void>;
 
   /** Nothing more is owed: body gone, identity remembered for `settledRetention` so that a late repetition is a `duplicate`. Answers those released. */
-  settle(ids: readonly string[], how: Settlement, at: number): Promise<readonly SettledMessage[]>;
+  settle(ids: readonly string[], how: Settlement, at: number, note?: Note): Promise<readonly SettledMessage[]>;
 
   /** Pending messages to `servedUser` with this imdn.Message-ID (a notification names only the id; the sender narrows it where known). */
   find(servedUser: string, imdnMessageId: string, sender?: string): Promise<readonly PendingSummary[]>;
@@ -41,10 +52,10 @@ export interface DeferredQueue {
   sentUnconfirmed(servedUser: string, sender: string, limit: number): Promise<readonly DeferredMessage[]>;
 
   /** `sent` becomes `queued` again, at its old place, for what was sent before `sentBefore` (ms): offered again with the same id (T26). Answers how many. */
-  requeueSent(servedUser: string, sentBefore: number): Promise<number>;
+  requeueSent(servedUser: string, sentBefore: number, at: number): Promise<number>;
 
   /**
-   * Pending messages with expiresAt ≤ now, oldest first, whole, at most `limit` and about 16 MiB, at least one if there is any; the caller
+   * Pending messages with expiresAt ≤ now that are not held, oldest first, whole, at most `limit` and about 16 MiB, at least one if there is any; the caller
    * settles them as `expired` and asks again until there are none.
    */
   expired(now: number, limit: number): Promise<readonly DeferredMessage[]>;
@@ -58,7 +69,22 @@ export interface DeferredQueue {
    */
   adopt(fromUser: string, toUser: string): Promise<number>;
 
-  /** How many are pending, and how many were settled and how; distinct messages, each counted once. For operators and tests, it may read the whole queue. */
+  /**
+   * Messages of a selection with their histories, pending and settled ones whose identity is remembered, or the pending alone, in
+   * the order of arrival after one of them, at most `limit`.
+   */
+  trace(selection: Selection, page: TracePage): Promise<readonly TracedMessage[]>;
+
+  /** Pending messages of a selection, whole, at most `limit` and about 16 MiB, at least one if there is any. */
+  pending(selection: Selection, limit: number): Promise<readonly DeferredMessage[]>;
+
+  /** At most `limit` of a selection that are `queued` or `sent` become `held`: not offered, and not expired, until they are released. Answers those changed. */
+  hold(selection: Selection, limit: number, at: number, note?: Note): Promise<readonly SettledMessage[]>;
+
+  /** At most `limit` of a selection that are `held` become what they were, at their old place. Answers those changed. */
+  release(selection: Selection, limit: number, at: number, note?: Note): Promise<readonly SettledMessage[]>;
+
+  /** How many are pending, held, and how many were settled and how; distinct messages, each counted once. For operators and tests, it may read the whole queue. */
   ledger(): Promise<Ledger>;
 
   /** Forgets identities of messages settled before `before` (ms). Answers how many. */
@@ -85,25 +111,41 @@ export interface QueueWindow {
   readonly maxBytes: number;
 }
 
-export type Settlement = 'delivered' | 'expired' | 'dropped' | 'failed';
+/** Which messages an operator means: an imdn.Message-ID or an id of the store; canonical keys of a served user or of an originator; a Conversation-ID. */
+export interface Selection {
+  readonly by: 'message' | 'user' | 'sender' | 'conversation';
+  readonly value: string;
+}
+
+export interface TracePage {
+  readonly after: Pick<TracedMessage, 'sequence' | 'id'> | undefined;
+  readonly limit: number;
+  readonly pendingOnly: boolean;
+}
 
 export interface SettledMessage {
   readonly id: string;
   readonly servedUser: string;
   readonly sender: string;
+  readonly kind: DeferredKind;
   readonly imdnMessageId: string | undefined;
 }
 
 export interface PendingSummary extends SettledMessage {
-  readonly kind: 'chat' | 'notification';
   readonly state: PendingState;
 }
 
+/** `pending`: queued or sent. */
 export interface Ledger {
   readonly accepted: number;
   readonly pending: number;
+  readonly held: number;
   readonly delivered: number;
   readonly expired: number;
   readonly dropped: number;
   readonly failed: number;
 }
+
+/** Whether each accepted message is in one place: pending, held, or settled in one of the four ways. */
+export const addsUp = ({accepted, pending, held, delivered, expired, dropped, failed}: Ledger): boolean =>
+  accepted === pending + held + delivered + expired + dropped + failed;

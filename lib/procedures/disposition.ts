@@ -3,6 +3,7 @@ import {parseNotifications, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
 import {canonicalAddress} from '../cpm/address.ts';
 import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
+import type {Note} from '../cpm/history.ts';
 import type {Context} from './context.ts';
 import {pagerMessage, routeTo} from './terminating/delivery-invite.ts';
 
@@ -81,7 +82,7 @@ async function release(
 
   if (ids.length === 0) return;
   const how = status === 'delivered' || status === 'displayed' ? 'delivered' : 'failed';
-  await store.deferredQueue.settle(ids, how, clock.now());
+  await store.deferredQueue.settle(ids, how, clock.now(), {answer: `IMDN ${status}`});
   log.info({clause: 'CPM-CF 8.3.2.9.1.1 A21', how, released: ids.length}, 'a notification releases a deferred message');
 }
 
@@ -141,28 +142,37 @@ export async function sendPendingNotifications(context: Context, recipient: stri
     const batch = await store.deferredQueue.next(recipient, author, {afterSequence, limit: 32, maxBytes: 1 << 20});
     if (batch.length === 0) return true;
     for (const notification of batch) {
-      if (!(await onSession(context, author, notification)) && !(await byMessage(context, recipient, notification)))
-        return false;
-      await store.deferredQueue.settle([notification.id], 'delivered', clock.now());
+      const taken =
+        (await onSession(context, author, notification)) ?? (await byMessage(context, recipient, notification));
+      if (taken === undefined) return false;
+      await store.deferredQueue.settle([notification.id], 'delivered', clock.now(), taken);
     }
 
     afterSequence = batch.at(-1)?.sequence;
   }
 }
 
-/** The sender of the reported message invited the author: his leg of that session takes it, while it stands. */
-async function onSession({sessions}: Context, author: string, notification: DeferredMessage): Promise<boolean> {
+/** The sender of the reported message invited the author: his leg of that session takes it, while it stands. What answered, where it was taken. */
+async function onSession(
+  {sessions}: Context,
+  author: string,
+  notification: DeferredMessage,
+): Promise<Note | undefined> {
   const sender = canonicalAddress(notification.session.recipientAddress);
   for (const session of sender === undefined ? [] : sessions.between(author, sender)) {
     const outcome = await session.leg.send(notification);
-    if (outcome.kind === 'answered' && outcome.status === 200) return true;
+    if (outcome.kind === 'answered' && outcome.status === 200) return {answer: 'MSRP 200', session: session.leg.id};
   }
 
-  return false;
+  return undefined;
 }
 
-async function byMessage(context: Context, recipient: string, notification: DeferredMessage): Promise<boolean> {
-  const {sip, users, log} = context;
+async function byMessage(
+  context: Context,
+  recipient: string,
+  notification: DeferredMessage,
+): Promise<Note | undefined> {
+  const {sip, store, users, clock, log} = context;
   const registration = await users.registration(recipient);
   const route = registration?.servingNode === undefined ? [] : [routeTo(registration.servingNode)];
   const response = await sip.request('MESSAGE', pagerMessage(context, notification.session, route, notification));
@@ -171,5 +181,8 @@ async function byMessage(context: Context, recipient: string, notification: Defe
     {clause: 'CPM-CF 5.4', conversationId, contributionId, status: response.status},
     'a notification went by SIP MESSAGE',
   );
-  return response.status >= 200 && response.status < 300;
+  const note = {answer: `SIP ${response.status}`};
+  if (response.status >= 200 && response.status < 300) return note;
+  await store.deferredQueue.noteRefused([notification.id], clock.now(), note);
+  return undefined;
 }

@@ -99,7 +99,7 @@ export async function checkPending(
   account: Account,
   writer: number,
 ): Promise<void> {
-  await deferredQueue.requeueSent(user, Number.MAX_SAFE_INTEGER);
+  await deferredQueue.requeueSent(user, Number.MAX_SAFE_INTEGER, 1);
   const window = {afterSequence: undefined, limit: 100_000, maxBytes: Number.MAX_SAFE_INTEGER};
   const pending = await deferredQueue.next(user, sender, window);
   const numbers = pending.map(({imdnMessageId}) => Number(imdnMessageId?.slice(3)));

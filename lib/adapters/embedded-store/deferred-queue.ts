@@ -1,6 +1,6 @@
 /** The deferred queue on the libsql file (CPM-CF 8.3.2.9.1.1). Runs in the worker thread, inside the transaction of a batch. */
 import {createHash} from 'node:crypto';
-import {identityBytes} from '../../cpm/deferred-message.ts';
+import {identityBytes, isSettled, progressOf} from '../../cpm/deferred-message.ts';
 import type {
   DeferredKind,
   DeferredMessage,
@@ -8,10 +8,16 @@ import type {
   NewDeferredMessage,
   OriginalSession,
   PendingState,
+  Settlement,
 } from '../../cpm/deferred-message.ts';
-import type {DeferredQueue, EnqueueResult, Ledger, SettledMessage, Settlement} from '../../ports/deferred-queue.ts';
+import {wholeHistory} from '../../cpm/history.ts';
+import type {HistoryEntry, HistoryEvent, Note, TracedMessage} from '../../cpm/history.ts';
+import type {DeferredQueue, EnqueueResult, Ledger, Selection, SettledMessage} from '../../ports/deferred-queue.ts';
 import type {Database, Query} from './database.ts';
+import {noted} from './noted.ts';
 import * as queries from './queries.ts';
+import {selectedSizes, sequenceOf, trace, valuesOf} from './selections.ts';
+import type {TraceRow} from './selections.ts';
 import type {Sync} from './sync.ts';
 
 /** `expired` and `sentUnconfirmed` hand over whole messages: at most so many octets at a time, whatever their limit. */
@@ -34,12 +40,10 @@ interface MessageRow {
   readonly bytes: Uint8Array;
 }
 
-interface StateRow extends Pick<MessageRow, 'served_user' | 'sender' | 'imdn_message_id'> {
-  readonly state: PendingState | Settlement;
-}
+type WhoRow = Pick<MessageRow, 'sequence' | 'served_user' | 'sender' | 'kind' | 'imdn_message_id'>;
 
-/** The queue's calls; sequence and id are the same number, given in the order of arrival. */
-export function deferredQueue(database: Database): Sync<DeferredQueue> {
+/** The queue's calls; sequence and id are the same number, given in the order of arrival. `node` stands in the histories. */
+export function deferredQueue(database: Database, node: string): Sync<DeferredQueue> {
   const count = (what: 'accepted' | Settlement, by: number): void => {
     const sql = 'INSERT INTO total VALUES (?, ?) ON CONFLICT (what) DO UPDATE SET count = count + excluded.count';
     if (by !== 0) database.run(sql, what, by);
@@ -66,9 +70,11 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
 
     const {rowid} = database.run(
       `INSERT INTO message (served_user, sender, kind, imdn_message_id, digest, size, content_type, dispositions,
-        date_time, received_at, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued')`,
+        date_time, received_at, expires_at, node, conversation_id, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued')`,
       ...[servedUser, sender, kind, imdnMessageId, digest, message.bytes.byteLength, message.contentType],
       ...[JSON.stringify(message.dispositions), message.dateTime, message.receivedAt, message.expiresAt],
+      ...[node, message.session.conversationId],
     );
     const session = JSON.stringify(message.session);
     database.run('INSERT INTO body (sequence, session, bytes) VALUES (?, ?, ?)', rowid, session, message.bytes);
@@ -76,23 +82,35 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
     return {id: String(rowid), outcome: known.length > 0 ? 'conflict' : 'stored'};
   };
 
-  const settleOne = (id: string, how: Settlement, at: number): SettledMessage | undefined => {
+  const entry = (what: HistoryEvent, at: number, note: Note = {}): string =>
+    JSON.stringify({at, node, what, ...note} satisfies HistoryEntry);
+
+  const settleOne = (id: string, how: Settlement, at: number, note?: Note): SettledMessage | undefined => {
     const row = database.get(
-      'SELECT served_user, sender, imdn_message_id, state FROM message WHERE sequence = ? AND settled_at IS NULL' as Query<StateRow>,
+      'SELECT sequence, served_user, sender, kind, imdn_message_id FROM message WHERE sequence = ? AND settled_at IS NULL' as Query<WhoRow>,
       sequenceOf(id),
     );
     if (row === undefined) return undefined;
 
     // The body goes first: on a full disk its pages are what the rest is written to.
-    database.run('DELETE FROM body WHERE sequence = ?', Number(id));
-    if (row.imdn_message_id === undefined) database.run('DELETE FROM message WHERE sequence = ?', Number(id));
-    else
-      database.run(
-        'UPDATE message SET state = ?, sent_at = NULL, settled_at = ? WHERE sequence = ?',
-        ...[how, at, Number(id)],
-      );
+    database.run('DELETE FROM body WHERE sequence = ?', row.sequence);
+    database.run(
+      `UPDATE message SET state = ?, sent_at = NULL, settled_at = ?, ${noted} WHERE sequence = ?`,
+      ...[how, at, entry(how, at, note), row.sequence],
+    );
     count(how, 1);
-    return {id, servedUser: row.served_user, sender: row.sender, imdnMessageId: row.imdn_message_id};
+    return settledOf(row);
+  };
+
+  /** Moves those of a selection whose state fits; answers them. */
+  const changeSome = (selection: Selection, states: string, limit: number, sql: string, note: string) => {
+    const rows = database.all(
+      trace(selection.by, `state IN (${states})`),
+      ...[...valuesOf(selection), Math.max(0, limit)],
+    );
+    for (const {sequence} of rows)
+      database.run(`UPDATE message SET ${sql}, ${noted} WHERE sequence = ?`, note, sequence);
+    return rows.map(settledOf);
   };
 
   /** The same message under both keys stays once: the one that is further on, else the earlier one. */
@@ -107,12 +125,12 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
       ...[toUser, fromUser],
     );
     for (const {a, aState, b, bState} of pairs) {
-      const keepA = progress(aState) === progress(bState) ? a < b : progress(aState) > progress(bState);
+      const keepA = progressOf(aState) === progressOf(bState) ? a < b : progressOf(aState) > progressOf(bState);
       const [sequence, state] = keepA ? [b, bState] : [a, aState];
       database.run('DELETE FROM body WHERE sequence = ?', sequence);
       database.run('DELETE FROM message WHERE sequence = ?', sequence);
       count('accepted', -1);
-      if (state !== 'queued' && state !== 'sent') count(state, -1);
+      if (isSettled(state)) count(state, -1);
     }
   };
 
@@ -129,12 +147,19 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
       return window(rows, maxBytes).map(read);
     },
 
-    markSent(ids, at) {
-      const sql = `UPDATE message SET state = 'sent', sent_at = ? WHERE sequence = ? AND state = 'queued'`;
-      for (const id of ids) database.run(sql, at, sequenceOf(id));
+    markSent(ids, at, note) {
+      const sql = `UPDATE message SET state = iif(state = 'held', 'held', 'sent'), sent_at = ?, ${noted}
+        WHERE sequence = ? AND (state = 'queued' OR state = 'held' AND sent_at IS NULL)`;
+      for (const id of ids) database.run(sql, at, entry('sent', at, note), sequenceOf(id));
     },
 
-    settle: (ids, how, at) => ids.map((id) => settleOne(id, how, at)).filter((settled) => settled !== undefined),
+    noteRefused(ids, at, note) {
+      const sql = `UPDATE message SET ${noted} WHERE sequence = ? AND settled_at IS NULL`;
+      for (const id of ids) database.run(sql, entry('refused', at, note), sequenceOf(id));
+    },
+
+    settle: (ids, how, at, note) =>
+      ids.map((id) => settleOne(id, how, at, note)).filter((settled) => settled !== undefined),
 
     find: (servedUser, imdnMessageId, sender) =>
       database
@@ -146,7 +171,8 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
     sentUnconfirmed: (servedUser, sender, limit) =>
       window(database.all(queries.sentUnconfirmed, servedUser, sender, Math.max(0, limit)), wholeBytes).map(read),
 
-    requeueSent: (servedUser, sentBefore) => database.run(queries.requeueSent, servedUser, sentBefore).changes,
+    requeueSent: (servedUser, sentBefore, at) =>
+      database.run(queries.requeueSent, entry('queued again', at), servedUser, sentBefore).changes,
 
     expired: (now, limit) => window(database.all(queries.expired, now, Math.max(0, limit)), wholeBytes).map(read),
 
@@ -164,21 +190,46 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
       if (fromUser === toUser) return 0;
       mergeIdentities(fromUser, toUser);
       const move = 'UPDATE message SET served_user = ? WHERE served_user = ? AND';
-      const queued = database.run(`${move} state = 'queued'`, toUser, fromUser).changes;
-      const sent = database.run(`${move} state = 'sent'`, toUser, fromUser).changes;
-      database.run(`${move} imdn_message_id IS NOT NULL`, toUser, fromUser);
-      return queued + sent;
+      const pending = database.run(`${move} settled_at IS NULL`, toUser, fromUser).changes;
+      database.run(`${move} settled_at IS NOT NULL`, toUser, fromUser);
+      return pending;
     },
+
+    trace: (selection, {after, limit, pendingOnly}) =>
+      database
+        .all(
+          trace(selection.by, pendingOnly ? 'settled_at IS NULL AND sequence > ?' : 'sequence > ?'),
+          ...[...valuesOf(selection), after?.sequence ?? 0, Math.max(0, limit)],
+        )
+        .map(tracedOf),
+
+    pending: (selection, limit) =>
+      window(database.all(selectedSizes(selection.by), ...valuesOf(selection), Math.max(0, limit)), wholeBytes).map(
+        read,
+      ),
+
+    hold: (selection, limit, at, note) =>
+      changeSome(selection, `'queued', 'sent'`, limit, `state = 'held'`, entry('held', at, note)),
+
+    release: (selection, limit, at, note) =>
+      changeSome(
+        selection,
+        `'held'`,
+        limit,
+        `state = iif(sent_at IS NULL, 'queued', 'sent')`,
+        entry('released', at, note),
+      ),
 
     ledger(): Ledger {
       const totals = database.all('SELECT what, count FROM total' as Query<{what: string; count: number}>);
       const total = (what: string): number => totals.find((row) => row.what === what)?.count ?? 0;
-      const pending = database.get(
-        'SELECT count(*) AS pending FROM message WHERE settled_at IS NULL' as Query<{pending: number}>,
-      );
+      const countOf = (condition: string): number =>
+        database.get(`SELECT count(*) AS count FROM message WHERE ${condition}` as Query<{count: number}>)?.count ?? 0;
+      const held = countOf(`state = 'held'`);
       return {
         accepted: total('accepted'),
-        pending: pending?.pending ?? 0,
+        pending: countOf('settled_at IS NULL') - held,
+        held,
         delivered: total('delivered'),
         expired: total('expired'),
         dropped: total('dropped'),
@@ -190,9 +241,18 @@ export function deferredQueue(database: Database): Sync<DeferredQueue> {
   };
 }
 
-/** An id that is not one of ours names no message. */
-function sequenceOf(id: string): number {
-  return /^[0-9]{1,15}$/.test(id) ? Number(id) : 0;
+function settledOf({sequence, served_user, sender, kind, imdn_message_id}: WhoRow): SettledMessage {
+  return {id: String(sequence), servedUser: served_user, sender, kind, imdnMessageId: imdn_message_id};
+}
+
+function tracedOf(row: TraceRow): TracedMessage {
+  const {sequence, state, received_at: receivedAt, expires_at: expiresAt, node, events} = row;
+  const conversationId = row.conversation_id;
+  return {
+    ...settledOf(row),
+    ...{sequence, conversationId, state, receivedAt, expiresAt},
+    ...wholeHistory({receivedAt, node, conversationId}, JSON.parse(row.history) as HistoryEntry[], events),
+  };
 }
 
 /** The first rows whose sizes fit together, at least one. */
@@ -200,10 +260,6 @@ function window(rows: readonly {sequence: number; size: number}[], maxBytes: num
   let total = 0;
   const end = rows.findIndex(({size}, index) => (total += size) > maxBytes && index > 0);
   return rows.slice(0, end === -1 ? rows.length : end).map(({sequence}) => sequence);
-}
-
-function progress(state: PendingState | Settlement): number {
-  return state === 'queued' ? 0 : state === 'sent' ? 1 : 2;
 }
 
 function messageOf(row: MessageRow): DeferredMessage {

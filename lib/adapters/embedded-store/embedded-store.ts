@@ -19,6 +19,8 @@ import {remembered} from './remembered.ts';
 export interface EmbeddedStoreOptions {
   /** The file; `-wal` beside it belongs to it. On a local disk: network file systems do not lock reliably. */
   readonly path: string;
+  /** Name of the PF node, as the histories of messages tell it. Default: none. */
+  readonly node?: string;
   readonly clock?: Clock;
   readonly ids?: Ids;
   /** A call that takes longer rejects with `CPM_STORE_AWAY`. Default 5000: well inside the 30 s of an MSRP transaction. */
@@ -40,8 +42,13 @@ export interface EmbeddedStoreOptions {
  * Rejects with `CPM_STORE_IN_USE` (another process has it), `CPM_STORE_SCHEMA` (a newer or a foreign file) or `CPM_STORE_AWAY`.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const {path, clock = systemClock, ids = randomIds, spawn = spawnWorker} = options;
-  const workerOptions = {path, busyMilliseconds: options.busyMilliseconds ?? 2000, maxFileBytes: options.maxFileBytes};
+  const {path, node = '', clock = systemClock, ids = randomIds, spawn = spawnWorker} = options;
+  const workerOptions = {
+    path,
+    node,
+    busyMilliseconds: options.busyMilliseconds ?? 2000,
+    maxFileBytes: options.maxFileBytes,
+  };
   const channel = new Channel({
     spawn: () => spawn(workerOptions),
     clock,
@@ -83,7 +90,8 @@ function deferredQueue(channel: Channel): DeferredQueue {
   return {
     ...remote<Omit<DeferredQueue, 'enqueue'>>(channel, room, [
       ...(['senders', 'next', 'markSent', 'settle', 'find', 'sentUnconfirmed', 'requeueSent'] as const),
-      ...(['expired', 'usersPending', 'adopt', 'ledger', 'forgetSettled'] as const),
+      ...(['expired', 'usersPending', 'adopt', 'ledger', 'forgetSettled', 'noteRefused', 'trace'] as const),
+      ...(['pending', 'hold', 'release'] as const),
     ]),
     enqueue(messages) {
       const copies = messages.map(ownBytes);

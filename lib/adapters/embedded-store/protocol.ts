@@ -1,6 +1,8 @@
 /** What the store's thread and its owner say to each other. */
 export interface WorkerOptions {
   readonly path: string;
+  /** Name of the PF node, as histories tell it. */
+  readonly node: string;
   readonly busyMilliseconds: number;
   readonly maxFileBytes: number | undefined;
 }

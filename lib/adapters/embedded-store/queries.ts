@@ -1,6 +1,7 @@
 /** The statements that a long queue must not slow down. They are data, so that a test can ask for the plan of each. */
 import type {DeferredKind, PendingState} from '../../cpm/deferred-message.ts';
 import type {Query} from './database.ts';
+import {noted} from './noted.ts';
 
 interface SenderRow {
   readonly sender: string;
@@ -9,7 +10,7 @@ interface SenderRow {
   readonly oldest: number;
 }
 
-interface SizeRow {
+export interface SizeRow {
   readonly sequence: number;
   readonly size: number;
 }
@@ -33,7 +34,7 @@ export const next = `
 
 export const expired = `
   SELECT sequence, size FROM message
-  WHERE settled_at IS NULL AND expires_at <= ? ORDER BY expires_at, sequence LIMIT ?` as Query<SizeRow>;
+  WHERE settled_at IS NULL AND expires_at <= ? AND state <> 'held' ORDER BY expires_at, sequence LIMIT ?` as Query<SizeRow>;
 
 export const find = `
   SELECT sequence, sender, kind, state FROM message
@@ -56,6 +57,6 @@ export const sentUnconfirmed = `
   ORDER BY sent_at, sequence LIMIT ?` as Query<SizeRow>;
 
 export const requeueSent = `
-  UPDATE message SET state = 'queued', sent_at = NULL WHERE state = 'sent' AND served_user = ? AND sent_at < ?`;
+  UPDATE message SET state = 'queued', sent_at = NULL, ${noted} WHERE state = 'sent' AND served_user = ? AND sent_at < ?`;
 
 export const forgetSettled = 'DELETE FROM message WHERE settled_at IS NOT NULL AND settled_at < ?';

@@ -5,7 +5,7 @@ import type {Database, Query} from './database.ts';
 /**
  * `message` is small and all that queue scans read; what is large is in `body`. `sequence` is the order of arrival over the whole store,
  * so it grows within each (served user, sender) and stays right when one key is moved to another. A settled message keeps its row
- * without its body until its identity is forgotten; `total` counts what became of messages, whether they are still known or not.
+ * without its body until its identity is forgotten, or, having none, as long; `history` has the latest of its `events`; `total` counts what became of messages, whether they are still known or not.
  */
 const migrations: readonly (readonly string[])[] = [
   [
@@ -52,6 +52,23 @@ const migrations: readonly (readonly string[])[] = [
       id TEXT PRIMARY KEY, node TEXT NOT NULL, server TEXT NOT NULL, served_user TEXT NOT NULL, opened_at INTEGER NOT NULL
     )`,
     'CREATE INDEX dialog_of_node ON dialog (node)',
+  ],
+  // Where a message is: its history, and every way in which somebody asks after it. The identity begins with the imdn.Message-ID now,
+  // as that is asked for alone, too.
+  [
+    `ALTER TABLE message ADD COLUMN node TEXT NOT NULL DEFAULT ''`,
+    'ALTER TABLE message ADD COLUMN conversation_id TEXT',
+    'ALTER TABLE message ADD COLUMN events INTEGER NOT NULL DEFAULT 0',
+    `ALTER TABLE message ADD COLUMN history TEXT NOT NULL DEFAULT '[]'`,
+    `UPDATE message SET conversation_id =
+      (SELECT json_extract(session, '$.conversationId') FROM body WHERE body.sequence = message.sequence)`,
+    'DROP INDEX message_identity',
+    `CREATE UNIQUE INDEX message_identity ON message (imdn_message_id, served_user, sender, kind, digest)
+      WHERE imdn_message_id IS NOT NULL`,
+    'CREATE INDEX message_user ON message (served_user, sequence)',
+    'CREATE INDEX message_sender ON message (sender, sequence)',
+    'CREATE INDEX message_conversation ON message (conversation_id, sequence)',
+    `CREATE INDEX message_held ON message (served_user, sequence) WHERE state = 'held'`,
   ],
 ];
 

@@ -33,7 +33,7 @@ function serve(options: WorkerOptions): void {
   }
 
   const rooms = {
-    deferredQueue: deferredQueue(database),
+    deferredQueue: deferredQueue(database, options.node),
     registrations: registrations(database),
     leases: leases(database),
     dialogRecords: dialogRecords(database),

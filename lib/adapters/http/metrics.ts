@@ -9,7 +9,7 @@ interface Sample {
 export function formatMetrics({state, parts, load, ledger, relays}: AdminStatus): string {
   const memory = process.memoryUsage();
   const flag = (set: boolean): number => (set ? 1 : 0);
-  const {pending, ...counted} = ledger ?? {};
+  const {pending, held: heldBack, ...counted} = ledger ?? {};
   return [
     metric('cpm_running', 'gauge', 'Whether the node takes new sessions: it runs and does not drain.', [
       {value: flag(state === 'running')},
@@ -42,10 +42,11 @@ export function formatMetrics({state, parts, load, ledger, relays}: AdminStatus)
       Object.entries(load?.refused ?? {}).map(([why, value]) => ({labels: {why}, value})),
     ),
     metric('cpm_messages_pending', 'gauge', 'Messages that wait in the store.', only(pending)),
+    metric('cpm_messages_held', 'gauge', 'Messages that an operator holds.', only(heldBack)),
     metric(
       'cpm_messages_total',
       'counter',
-      'Messages by what became of them: accepted = pending + all others.',
+      'Messages by what became of them: accepted = pending + held + all others.',
       Object.entries(counted).map(([how, value]) => ({labels: {how}, value})),
     ),
     metric(

@@ -1,5 +1,6 @@
 /** Two identities turned out to be one user: everything of one key goes to the other, message by message; it can be repeated. */
 import type {Db} from 'mongodb';
+import {progressOf} from '../../cpm/deferred-message.ts';
 import {isDuplicateKey} from './connection.ts';
 import {collections} from './documents.ts';
 import type {MessageDocument} from './documents.ts';
@@ -41,8 +42,8 @@ async function move(database: Db, message: Movable, toUser: string): Promise<boo
     // The same message under both keys: the one that is further on stays, else the earlier one.
     const other = await messages.findOne({identity: identity.identity});
     if (other === null) continue;
-    const sameProgress = progress(message) === progress(other);
-    const keep = sameProgress ? message.sequence < other.sequence : progress(message) > progress(other);
+    const sameProgress = progressOf(message.state) === progressOf(other.state);
+    const keep = sameProgress ? message.sequence < other.sequence : progressOf(message.state) > progressOf(other.state);
     await remove(database, keep ? other : message);
     if (!keep) return false;
   }
@@ -50,7 +51,7 @@ async function move(database: Db, message: Movable, toUser: string): Promise<boo
 
 /** Its own place; the next one where another message stands there by chance. */
 async function freePlace(database: Db, {sender, sequence}: Movable, toUser: string): Promise<number> {
-  const state = {$in: ['queued' as const, 'sent' as const]};
+  const state = {$in: ['queued' as const, 'sent' as const, 'held' as const]};
   const taken = await collections
     .messages(database)
     .findOne({state, servedUser: toUser, sender, sequence}, {projection: {_id: 1}});
@@ -60,8 +61,4 @@ async function freePlace(database: Db, {sender, sequence}: Movable, toUser: stri
 async function remove(database: Db, {_id, parts}: Pick<Movable, '_id' | 'parts'>): Promise<void> {
   await collections.messages(database).deleteOne({_id});
   if (parts !== undefined) await deleteParts(database, _id, parts);
-}
-
-function progress({state}: Pick<Movable, 'state'>): number {
-  return state === 'queued' ? 0 : state === 'sent' ? 1 : 2;
 }

@@ -1,12 +1,14 @@
 /** The deferred queue on MongoDB (CPM-CF 8.3.2.9.1.1): every step is one atomic change of one document, or can be repeated. */
 import {createHash} from 'node:crypto';
 import {MongoBulkWriteError} from 'mongodb';
-import type {Db} from 'mongodb';
-import {identityBytes} from '../../cpm/deferred-message.ts';
-import type {DeferredMessage, NewDeferredMessage} from '../../cpm/deferred-message.ts';
+import type {Db, Filter, UpdateFilter} from 'mongodb';
+import {identityBytes, isSettled} from '../../cpm/deferred-message.ts';
+import type {DeferredMessage, NewDeferredMessage, Settlement} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
 import type {Clock} from '../../ports/clock.ts';
-import type {DeferredQueue, EnqueueResult, SettledMessage, Settlement} from '../../ports/deferred-queue.ts';
+import {latestEntries, wholeHistory} from '../../cpm/history.ts';
+import type {HistoryEntry, HistoryEvent, Note, TracedMessage} from '../../cpm/history.ts';
+import type {DeferredQueue, EnqueueResult, Selection, SettledMessage} from '../../ports/deferred-queue.ts';
 import type {Ids} from '../../ports/ids.ts';
 import {adopt} from './adopt.ts';
 import {duplicateKey} from './connection.ts';
@@ -21,6 +23,8 @@ import type {Sequences} from './sequences.ts';
 
 export interface QueueDependencies {
   readonly connection: Connection;
+  /** Name of the PF node, as histories tell it. */
+  readonly node: string;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly sequences: Sequences;
@@ -38,7 +42,8 @@ const visibleAttempts = 50;
 const visiblePause = 20;
 
 export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
-  const {connection, ids, sequences, longMilliseconds} = dependencies;
+  const {connection, node, ids, sequences, longMilliseconds} = dependencies;
+  const noted = (what: HistoryEvent, at: number, note: Note = {}) => notedAs({at, node, what, ...note});
   return {
     enqueue: (messages) => connection.run((database) => enqueue(dependencies, database, messages)),
 
@@ -59,15 +64,28 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
     next: (servedUser, sender, {afterSequence, limit, maxBytes}) =>
       connection.run((database) => read(database, queries.next(servedUser, sender, afterSequence), limit, maxBytes)),
 
-    markSent: (messageIds, at) =>
+    markSent: (messageIds, at, note) =>
       connection.run(async (database) => {
-        const filter = {_id: {$in: [...messageIds]}, state: 'queued' as const};
-        await collections.messages(database).updateMany(filter, {$set: {state: 'sent', sentAt: at}});
+        const messages = collections.messages(database);
+        const own = {_id: {$in: [...messageIds]}};
+        const queued = {...own, state: 'queued' as const};
+        const sent = noted('sent', at, note);
+        const {modifiedCount} = await messages.updateMany(queued, {$set: {state: 'sent', sentAt: at}, ...sent});
+        if (modifiedCount === messageIds.length) return;
+        const held = {...own, state: 'held' as const, sentAt: {$exists: false}};
+        await messages.updateMany(held, {$set: {sentAt: at}, ...sent});
       }),
 
-    settle: (messageIds, how, at) =>
+    noteRefused: (messageIds, at, note) =>
       connection.run(async (database) => {
-        const settled = await Promise.all(messageIds.map((id) => settle(database, id, how, at)));
+        const pending = {_id: {$in: [...messageIds]}, pending: true as const};
+        await collections.messages(database).updateMany(pending, noted('refused', at, note));
+      }),
+
+    settle: (messageIds, how, at, note) =>
+      connection.run(async (database) => {
+        const entry = noted(how, at, note);
+        const settled = await Promise.all(messageIds.map((id) => settle(database, id, how, at, entry)));
         return settled.filter((message) => message !== undefined);
       }),
 
@@ -82,16 +100,19 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
           .sort((a, b) => a.sequence - b.sequence)
           .map(({_id, kind, state, ...message}) => ({
             ...{id: _id, servedUser, sender: message.sender, imdnMessageId, kind},
-            state: state === 'sent' ? 'sent' : 'queued',
+            state: isSettled(state) ? 'queued' : state,
           }));
       }),
 
     sentUnconfirmed: (servedUser, sender, limit) =>
       connection.run((database) => read(database, queries.sentUnconfirmed(servedUser, sender), limit, wholeBytes)),
 
-    requeueSent: (servedUser, sentBefore) =>
+    requeueSent: (servedUser, sentBefore, at) =>
       connection.run(async (database) => {
-        const change = {$set: {state: 'queued' as const}, $unset: {sentAt: true as const}};
+        const change = {
+          ...{$set: {state: 'queued' as const}, $unset: {sentAt: true as const}},
+          ...noted('queued again', at),
+        };
         const {modifiedCount} = await collections
           .messages(database)
           .updateMany(queries.sentBefore(servedUser, sentBefore), change);
@@ -105,6 +126,52 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
     adopt: (fromUser, toUser) =>
       connection.run((database) => adopt(database, sequences, fromUser, toUser), longMilliseconds),
 
+    trace: (selection, {after, limit, pendingOnly}) =>
+      connection.run(async (database) => {
+        if (limit <= 0) return [];
+        const {filter, sort} = queries.selected(selection);
+        const narrowed = {
+          $and: [
+            filter,
+            ...(after === undefined ? [] : [behind(after)]),
+            ...(pendingOnly ? [{pending: true as const}] : []),
+          ],
+        };
+        const projection = {bytes: 0, session: 0};
+        const found = await collections.messages(database).find(narrowed, {sort, limit, projection}).toArray();
+        return found.map(tracedOf);
+      }),
+
+    pending: (selection, limit) =>
+      connection.run((database) => {
+        const {filter, sort} = queries.selected(selection);
+        return read(database, {filter: {...filter, pending: true}, sort}, limit, wholeBytes);
+      }),
+
+    hold: (selection, limit, at, note) =>
+      connection.run((database) =>
+        changeSome(database, selection, limit, {state: {$in: ['queued', 'sent']}}, (_id) => [
+          [
+            {_id, state: {$in: ['queued', 'sent']}},
+            {$set: {state: 'held'}, ...noted('held', at, note)},
+          ],
+        ]),
+      ),
+
+    release: (selection, limit, at, note) =>
+      connection.run((database) =>
+        changeSome(database, selection, limit, {state: 'held'}, (_id) => [
+          [
+            {_id, state: 'held', sentAt: {$exists: false}},
+            {$set: {state: 'queued'}, ...noted('released', at, note)},
+          ],
+          [
+            {_id, state: 'held', sentAt: {$exists: true}},
+            {$set: {state: 'sent'}, ...noted('released', at, note)},
+          ],
+        ]),
+      ),
+
     ledger: () => connection.run(ledger, longMilliseconds),
 
     forgetSettled: (before) =>
@@ -116,8 +183,54 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
   };
 }
 
+/** An entry in the history of what is written anyway. */
+function notedAs(entry: HistoryEntry) {
+  return {$inc: {events: 1}, $push: {history: {$each: [entry], $slice: -latestEntries}}};
+}
+
+function behind({sequence, id}: Pick<TracedMessage, 'sequence' | 'id'>): Filter<MessageDocument> {
+  return {$or: [{sequence: {$gt: sequence}}, {sequence, _id: {$gt: id}}]};
+}
+
+/** Moves those of a selection that fit, each in one atomic step, by the first of its changes that does; answers them. */
+async function changeSome(
+  database: Db,
+  selection: Selection,
+  limit: number,
+  fits: Filter<MessageDocument>,
+  changesOf: (id: string) => readonly (readonly [Filter<MessageDocument>, UpdateFilter<MessageDocument>])[],
+): Promise<readonly SettledMessage[]> {
+  if (limit <= 0) return [];
+  const messages = collections.messages(database);
+  const {filter, sort} = queries.selected(selection);
+  const found = await messages.find({...filter, ...fits}, {sort, limit, projection: who}).toArray();
+  const changed = await Promise.all(
+    found.map(async (message) => {
+      for (const [state, change] of changesOf(message._id))
+        if ((await messages.updateOne(state, change)).modifiedCount === 1) return settledOf(message);
+      return undefined;
+    }),
+  );
+  return changed.filter((message) => message !== undefined);
+}
+
+const who = {servedUser: 1, sender: 1, kind: 1, imdnMessageId: 1};
+
+function settledOf({_id, servedUser, sender, kind, imdnMessageId}: MessageDocument): SettledMessage {
+  return {id: _id, servedUser, sender, kind, imdnMessageId};
+}
+
+function tracedOf(document: MessageDocument): TracedMessage {
+  const {sequence, conversationId, state, receivedAt, expiresAt, node = ''} = document;
+  return {
+    ...settledOf(document),
+    ...{sequence, conversationId, state, receivedAt, expiresAt},
+    ...wholeHistory({receivedAt, node, conversationId}, document.history ?? [], document.events ?? 0),
+  };
+}
+
 async function enqueue(
-  {clock, ids, sequences, inlineBytes}: QueueDependencies,
+  {clock, node, ids, sequences, inlineBytes}: QueueDependencies,
   database: Db,
   messages: readonly NewDeferredMessage[],
 ): Promise<readonly EnqueueResult[]> {
@@ -125,7 +238,7 @@ async function enqueue(
   const places = await placesFor(sequences, database, messages);
   const documents: MessageDocument[] = [];
   for (const [index, message] of messages.entries()) {
-    const document = documentOf(message, ids.token(), places[index] ?? 0);
+    const document = documentOf(message, node, ids.token(), places[index] ?? 0);
     if (message.bytes.byteLength <= inlineBytes) documents.push({...document, bytes: Buffer.from(message.bytes)});
     else documents.push({...document, parts: await writeParts(database, document._id, message.bytes, clock.now())});
   }
@@ -202,7 +315,7 @@ async function kept(database: Db, documents: readonly MessageDocument[], repeate
   }
 }
 
-function documentOf(message: NewDeferredMessage, id: string, sequence: number): MessageDocument {
+function documentOf(message: NewDeferredMessage, node: string, id: string, sequence: number): MessageDocument {
   const {servedUser, sender, kind, contentType, dispositions, receivedAt, expiresAt, session} = message;
   const {imdnMessageId, dateTime} = message;
   const digest = createHash('sha256').update(identityBytes(message)).digest('hex');
@@ -216,21 +329,30 @@ function documentOf(message: NewDeferredMessage, id: string, sequence: number): 
     sequence,
     state: 'queued',
     pending: true,
+    node,
+    conversationId: session.conversationId,
   };
 }
 
-async function settle(database: Db, id: string, how: Settlement, at: number): Promise<SettledMessage | undefined> {
+async function settle(
+  database: Db,
+  id: string,
+  how: Settlement,
+  at: number,
+  noted: ReturnType<typeof notedAs>,
+): Promise<SettledMessage | undefined> {
   const before = await collections.messages(database).findOneAndUpdate(
     {_id: id, pending: true},
     {
       $set: {state: how, settledAt: at},
       $unset: {pending: true, bytes: true, parts: true, session: true, sentAt: true},
+      ...noted,
     },
-    {projection: {servedUser: 1, sender: 1, imdnMessageId: 1, parts: 1}, returnDocument: 'before'},
+    {projection: {...who, parts: 1}, returnDocument: 'before'},
   );
   if (before === null) return undefined;
   if (before.parts !== undefined) await deleteParts(database, id, before.parts);
-  return {id, servedUser: before.servedUser, sender: before.sender, imdnMessageId: before.imdnMessageId};
+  return settledOf(before);
 }
 
 /** Reads whole messages in the order of a query until a limit is reached, one at least. */
@@ -274,7 +396,7 @@ function messageOf(document: MessageDocument, bytes: Uint8Array): DeferredMessag
     receivedAt: document.receivedAt,
     expiresAt: document.expiresAt,
     session: {...session, senderInstance: session.senderInstance, subject: session.subject, offer: session.offer},
-    state: document.state === 'sent' ? 'sent' : 'queued',
+    state: isSettled(document.state) ? 'queued' : document.state,
     sentAt: document.sentAt,
   };
 }

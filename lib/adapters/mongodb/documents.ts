@@ -1,7 +1,7 @@
 /** What the collections hold. Times are milliseconds since 1970, except where a server compares them with its own clock. */
-import type {DeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
+import type {DeferredMessage, OriginalSession, PendingState, Settlement} from '../../cpm/deferred-message.ts';
+import type {HistoryEntry} from '../../cpm/history.ts';
 import type {Db} from 'mongodb';
-import type {Settlement} from '../../ports/deferred-queue.ts';
 import type {Registration} from '../../ports/registrations.ts';
 
 /** A message, pending or settled. A document ends at 16 MB: what is larger than `inlineBytes` is in `parts`. */
@@ -18,11 +18,16 @@ export interface MessageDocument extends Readonly<
   /** By which senders are ordered: dateTime, else receivedAt. */
   readonly orderTime: number;
   readonly sequence: number;
-  readonly state: 'queued' | 'sent' | Settlement;
+  readonly state: PendingState | Settlement;
   /** Present while it is pending: the index of what may expire holds these alone. */
   readonly pending?: true;
   readonly sentAt?: number;
   readonly settledAt?: number;
+  /** Name of the node that accepted it, the session's Conversation-ID, how many things happened since, and the latest of them. */
+  readonly node?: string;
+  readonly conversationId?: string;
+  readonly events?: number;
+  readonly history?: readonly HistoryEntry[];
   readonly session?: OriginalSession;
   readonly bytes?: Buffer;
   /** How many parts hold the bytes, where they are not inline. */

@@ -16,7 +16,10 @@ export const indexes: readonly Index[] = [
   {collection: 'messages', name: 'key', key: {key: 1}, options: {sparse: true}},
   {collection: 'messages', name: 'queue', key: {state: 1, servedUser: 1, sender: 1, sequence: 1}},
   {collection: 'messages', name: 'senders', key: {state: 1, servedUser: 1, sender: 1, kind: 1, orderTime: 1}},
-  {collection: 'messages', name: 'find', key: {servedUser: 1, imdnMessageId: 1}},
+  {collection: 'messages', name: 'message', key: {imdnMessageId: 1, servedUser: 1}},
+  {collection: 'messages', name: 'user', key: {servedUser: 1, sequence: 1}},
+  {collection: 'messages', name: 'sender', key: {sender: 1, sequence: 1}},
+  {collection: 'messages', name: 'conversation', key: {conversationId: 1, sequence: 1}},
   {
     collection: 'messages',
     name: 'sent',
@@ -38,13 +41,13 @@ export const indexes: readonly Index[] = [
 ];
 
 /** Raised with every change of the documents that an older program would misread. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** Creates what is missing. Throws `CPM_STORE_SCHEMA` when a newer program has been at this database. */
 export async function prepare(database: Db): Promise<void> {
   const schema = collections.schema(database);
   try {
-    await schema.updateOne({_id: 'schema'}, {$setOnInsert: {version: schemaVersion}}, {upsert: true});
+    await schema.updateOne({_id: 'schema'}, {$max: {version: schemaVersion}}, {upsert: true});
   } catch (error) {
     // Another node said it at the same moment.
     if (!isDuplicateKey(error)) throw error;

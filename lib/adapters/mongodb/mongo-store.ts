@@ -16,6 +16,8 @@ export interface MongoStoreOptions {
   /** `mongodb://` or `mongodb+srv://`, with its credentials and options. */
   readonly uri: string;
   readonly database: string;
+  /** Name of the PF node, as the histories of messages tell it. Default: none. */
+  readonly node?: string;
   readonly clock?: Clock;
   readonly ids?: Ids;
   /** A call that takes longer rejects with `CPM_STORE_AWAY`. Default 5000: well inside the 30 s of an MSRP transaction. */
@@ -33,7 +35,7 @@ export interface MongoStoreOptions {
  * Throws the driver's error when the URI cannot be read.
  */
 export function openMongoStore(options: MongoStoreOptions): Store {
-  const {uri, database, clock = systemClock, ids = randomIds} = options;
+  const {uri, database, node = '', clock = systemClock, ids = randomIds} = options;
   const callMilliseconds = options.callMilliseconds ?? 5000;
   const longMilliseconds = 12 * callMilliseconds;
   const connection = new Connection({
@@ -50,6 +52,7 @@ export function openMongoStore(options: MongoStoreOptions): Store {
   return {
     deferredQueue: deferredQueue({
       connection,
+      node,
       clock,
       ids,
       sequences: openSequences(clock),

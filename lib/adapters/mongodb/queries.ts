@@ -1,6 +1,7 @@
 /** What a long queue must not slow down: filters and orders as functions, so that a test can ask the server for the plan of each. */
 import type {Document, Filter} from 'mongodb';
 import type {DeferredKind} from '../../cpm/deferred-message.ts';
+import type {Selection} from '../../ports/deferred-queue.ts';
 import type {MessageDocument} from './documents.ts';
 
 export interface Ordered {
@@ -30,7 +31,7 @@ export function senders(servedUser: string): Document[] {
   ];
 }
 
-/** Index `find`. */
+/** Index `message`. */
 export function find(servedUser: string, imdnMessageId: string): Filter<MessageDocument> {
   return {servedUser, imdnMessageId, pending: true};
 }
@@ -47,12 +48,23 @@ export function sentUnconfirmed(servedUser: string, sender: string): Ordered {
 
 /** Index `expiry`. */
 export function expired(now: number): Ordered {
-  return {filter: {pending: true, expiresAt: {$lte: now}}, sort: {expiresAt: 1, sequence: 1}};
+  return {filter: {pending: true, state: {$ne: 'held'}, expiresAt: {$lte: now}}, sort: {expiresAt: 1, sequence: 1}};
 }
 
 /** Index `queue`. */
 export function users(after: string | undefined): Ordered {
   return {filter: {state: 'queued', servedUser: {$gt: after ?? ''}}, sort: {servedUser: 1}};
+}
+
+/** Indexes `message`, `user`, `sender` and `conversation`, and that of `_id`. */
+export function selected({by, value}: Selection): Ordered {
+  const filter = {
+    message: {$or: [{_id: value}, {imdnMessageId: value}]},
+    user: {servedUser: value},
+    sender: {sender: value},
+    conversation: {conversationId: value},
+  }[by];
+  return {filter, sort: {sequence: 1, _id: 1}};
 }
 
 /** Index `key`. */

@@ -1,4 +1,5 @@
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
+import type {Note} from '../../cpm/history.ts';
 import type {LogFields} from '../../ports/log.ts';
 import type {Leg, SendOutcome} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
@@ -60,7 +61,7 @@ export async function sendBacklog(
   async function finish({messages, outcomes}: Batch): Promise<void> {
     const results = await outcomes;
     const taken = messages.filter((_, index) => isTaken(results[index]));
-    await record(taken, store, clock.now());
+    await record(taken, store, clock.now(), {answer: 'MSRP 200', session: leg.id});
     sent += taken.length;
     awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
     for (const [index, outcome] of results.entries()) {
@@ -74,9 +75,13 @@ export async function sendBacklog(
       if (!isRefusedAlone(outcome)) broken = true;
       else if (message !== undefined && policy.failsNotAdmitted) await fail(message, where);
       else skipped += 1;
+      if (message !== undefined) await noteRefused(message, where.outcome);
       if (broken || !policy.failsNotAdmitted) log.info(where, 'a deferred message was not taken; it stays queued');
     }
   }
+
+  const noteRefused = async (message: DeferredMessage, outcome: string): Promise<void> =>
+    store.deferredQueue.noteRefused([message.id], clock.now(), {answer: outcome, session: leg.id});
 
   async function fail(message: DeferredMessage, where: LogFields): Promise<void> {
     await notifySender(context, message, 'failed');
@@ -96,7 +101,7 @@ export async function sendBacklog(
 }
 
 const outcomeText = (outcome: SendOutcome): string =>
-  outcome.kind === 'answered' ? String(outcome.status) : outcome.kind;
+  outcome.kind === 'answered' ? `MSRP ${outcome.status}` : outcome.kind;
 
 const isTaken = (outcome: SendOutcome | undefined): boolean => outcome?.kind === 'answered' && outcome.status === 200;
 
@@ -109,11 +114,16 @@ const conversation = (message: DeferredMessage | undefined): {conversationId?: s
     ? {}
     : {conversationId: message.session.conversationId, contributionId: message.session.contributionId};
 
-async function record(taken: readonly DeferredMessage[], store: Context['store'], at: number): Promise<void> {
+async function record(
+  taken: readonly DeferredMessage[],
+  store: Context['store'],
+  at: number,
+  note: Note,
+): Promise<void> {
   const awaited = taken.filter(isNotificationAwaited).map((message) => message.id);
   const over = taken.filter((message) => !isNotificationAwaited(message)).map((message) => message.id);
-  if (awaited.length > 0) await store.deferredQueue.markSent(awaited, at);
-  if (over.length > 0) await store.deferredQueue.settle(over, 'delivered', at);
+  if (awaited.length > 0) await store.deferredQueue.markSent(awaited, at, note);
+  if (over.length > 0) await store.deferredQueue.settle(over, 'delivered', at, note);
 }
 
 /** Whether the client will say that it has the message: then that, and not the MSRP 200, releases it (row A21). */

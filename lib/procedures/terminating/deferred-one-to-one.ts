@@ -37,7 +37,7 @@ export async function deliverDeferred(
     for (const session of sessions.ofUser(servedUser)) session.joinable = true;
   };
   if (trigger === 'registration') {
-    await store.deferredQueue.requeueSent(servedUser, clock.now() - policy.sentReoffer);
+    await store.deferredQueue.requeueSent(servedUser, clock.now() - policy.sentReoffer, clock.now());
     isThere();
   }
 
@@ -82,7 +82,7 @@ async function deliverSession(
   devices: readonly RegisteredContact[],
   lease: UserLease,
 ): Promise<SenderOutcome> {
-  const {store, log, policy} = context;
+  const {store, clock, log, policy} = context;
   const [first] = await store.deferredQueue.next(servedUser, sender, {afterSequence: undefined, limit: 1, maxBytes: 1});
   if (first === undefined) return 'done';
   const {session} = first;
@@ -103,6 +103,7 @@ async function deliverSession(
     const statuses = answer.kind === 'refused' ? answer.statuses : [];
     const stop = statuses.some((status) => policy.stopsDelivery.includes(status));
     // step 11.b
+    await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: refusalText(answer.kind, statuses)});
     log.info({...where, statuses: statuses.join(), stop}, 'a delivery was not taken; its messages stay queued');
     return stop ? 'stop' : 'kept';
   }
@@ -133,6 +134,10 @@ async function deliverSession(
 
   return outcome;
 }
+
+/** Each device's final answer, or what came instead. */
+const refusalText = (kind: string, statuses: readonly number[]): string =>
+  statuses.length === 0 ? kind : `SIP ${statuses.join(' ')}`;
 
 async function overSession(
   context: Context,
@@ -211,7 +216,7 @@ async function reportForClient(context: Context, servedUser: string, sender: str
     if (taken.length === 0) return;
     for (const message of taken) await notifySender(context, message, 'delivered');
     const ids = taken.map(({id}) => id);
-    await store.deferredQueue.settle(ids, 'delivered', clock.now());
+    await store.deferredQueue.settle(ids, 'delivered', clock.now(), {answer: 'client without IMDN'});
   }
 }
 

@@ -5,6 +5,7 @@ import {systemClock} from '../../../lib/ports/clock.ts';
 import {deferredQueueContract} from '../../contracts/deferred-queue.ts';
 import {dialogRecordsContract} from '../../contracts/dialog-records.ts';
 import {leasesContract} from '../../contracts/leases.ts';
+import {operatedQueueContract} from '../../contracts/operated-queue.ts';
 import {registrationsContract} from '../../contracts/registrations.ts';
 import type {OpenStore} from '../../contracts/store-under-test.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
@@ -13,7 +14,7 @@ const open: OpenStore = async (t) => {
   let passed = 0;
   const clock = {...systemClock, now: () => 1_790_000_000_000 + passed};
   const folder = await temporaryFolder(t);
-  const store = await openEmbeddedStore({path: join(folder, 'store.db'), clock});
+  const store = await openEmbeddedStore({path: join(folder, 'store.db'), node: 'pf-1', clock});
   t.teardown(() => store.close());
   const letPass = (milliseconds: number): Promise<void> => {
     passed += milliseconds;
@@ -23,6 +24,7 @@ const open: OpenStore = async (t) => {
 };
 
 deferredQueueContract(test, 'embedded', open);
+operatedQueueContract(test, 'embedded', open);
 registrationsContract(test, 'embedded', open);
 leasesContract(test, 'embedded', open);
 dialogRecordsContract(test, 'embedded', open);

@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import {stat, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
@@ -8,6 +9,7 @@ import {openDatabase} from '../../../lib/adapters/embedded-store/database.ts';
 import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
 import type {EmbeddedStoreOptions} from '../../../lib/adapters/embedded-store/embedded-store.ts';
 import type {CpmError} from '../../../lib/errors.ts';
+import {addsUp} from '../../../lib/ports/deferred-queue.ts';
 import type {Store} from '../../../lib/ports/store.ts';
 import {newMessage, newMessages} from '../../support/deferred-messages.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
@@ -42,7 +44,7 @@ test('E8: a file of a newer program, of another program or of no database is ref
   await writeFile(text, 'This is not a database. '.repeat(100));
 
   for (const [path, words] of [
-    [newer, 'has schema version 99, this program knows up to 1'],
+    [newer, 'has schema version 99, this program knows up to 2'],
     [foreign, 'is a database of another program'],
     [text, 'is not a store file'],
   ] as const) {
@@ -51,6 +53,24 @@ test('E8: a file of a newer program, of another program or of no database is ref
     t.true(message.includes(words), message);
   }
   t.is((await refusal(openEmbeddedStore({path: folder}))).code, 'CPM_STORE_AWAY');
+});
+
+test('E8: a file of the first version is opened with all that it has, its histories begin where they were', async (t) => {
+  const path = join(await temporaryFolder(t), 'store.db');
+  const first = new Libsql(path);
+  first.exec(readFileSync('test/fixtures/store/version-1.sql', 'utf8'));
+  first.close();
+  const {deferredQueue} = await open(t, {path, node: 'pf-1'});
+  await deferredQueue.settle(['7'], 'delivered', 4000);
+  const traced = await deferredQueue.trace({by: 'user', value: bob}, {after: undefined, limit: 9, pendingOnly: false});
+  t.deepEqual(
+    traced.map(({id, conversationId, history}) => [id, conversationId, history.map(({what, node}) => what + node)]),
+    [
+      ['7', 'first', ['accepted', 'deliveredpf-1']],
+      ['8', undefined, ['accepted']],
+    ],
+  );
+  t.true(addsUp(await deferredQueue.ledger()));
 });
 
 test('E8: what is acknowledged has been written through to the disk, by a connection that has the file alone', async (t) => {

@@ -8,7 +8,7 @@ import {startAdmin} from '../../../lib/adapters/http/admin.ts';
 import type {Admin, AdminStatus} from '../../../lib/adapters/http/admin.ts';
 import {readPortFile, writePortFile} from '../../../lib/adapters/http/port-file.ts';
 
-const ledger = {accepted: 3, pending: 1, delivered: 2, expired: 0, dropped: 0, failed: 0};
+const ledger = {accepted: 3, pending: 1, held: 0, delivered: 2, expired: 0, dropped: 0, failed: 0};
 
 const load = {
   sessions: 4,
@@ -96,6 +96,7 @@ test('admin: /metrics says the same to Prometheus, and leaves out what is not kn
     'cpm_refused_total{why="sessions"} 7',
     'cpm_refused_total{why="pending"} 1',
     'cpm_messages_pending 1',
+    'cpm_messages_held 0',
     'cpm_messages_total{how="accepted"} 3',
     'cpm_messages_total{how="delivered"} 2',
     'cpm_relay_up{relay="unix:/run/\\"1\\".sock"} 1',

@@ -3,6 +3,7 @@ import anyTest from 'ava';
 import {deferredQueueContract} from '../../contracts/deferred-queue.ts';
 import {dialogRecordsContract} from '../../contracts/dialog-records.ts';
 import {leasesContract} from '../../contracts/leases.ts';
+import {operatedQueueContract} from '../../contracts/operated-queue.ts';
 import {registrationsContract} from '../../contracts/registrations.ts';
 import type {OpenStore} from '../../contracts/store-under-test.ts';
 import {mongoDatabase, mongoOfFile} from '../../support/mongo-store.ts';
@@ -11,13 +12,14 @@ import {mongoName, testWithMongo} from '../../support/mongo.ts';
 const mongo = mongoOfFile(anyTest);
 
 const open: OpenStore = (t) => {
-  const store = mongoDatabase(t, mongo.uri).open();
+  const store = mongoDatabase(t, mongo.uri).open({node: 'pf-1'});
   // Leases run on the server's clock, so time really passes.
   return Promise.resolve({store, letPass: (milliseconds) => setTimeout(milliseconds)});
 };
 
 const test = testWithMongo(anyTest);
 deferredQueueContract(test, mongoName, open);
+operatedQueueContract(test, mongoName, open);
 registrationsContract(test, mongoName, open);
 leasesContract(test, mongoName, open);
 dialogRecordsContract(test, mongoName, open);
