@@ -10,6 +10,7 @@ import type {App, PartState} from './ports/app.ts';
 import {policyOf, servedRulesOf, trustOf} from './policy.ts';
 import {systemClock, type Clock} from './ports/clock.ts';
 import {randomIds, type Ids} from './ports/ids.ts';
+import {systemRandom, type Random} from './ports/random.ts';
 import type {Log} from './ports/log.ts';
 import type {MediaPlane} from './ports/media-plane.ts';
 import type {SipHandlers} from './ports/sip.ts';
@@ -39,6 +40,7 @@ export interface Parts {
   readonly own?: EmbeddedServerProcess;
   readonly clock?: Clock;
   readonly ids?: Ids;
+  readonly random?: Random;
 }
 
 const connectMilliseconds = 3000;
@@ -62,7 +64,7 @@ export interface CpmFunction {
 
 /** Puts the procedures between the parts. */
 export function createFunction(parts: Parts): CpmFunction {
-  const {sip, media, store, policy, rules, log, clock = systemClock, ids = randomIds} = parts;
+  const {sip, media, store, policy, rules, log, clock = systemClock, ids = randomIds, random = systemRandom} = parts;
   const sessions = createChatSessions();
   const overload = createOverload({policy, sessions, eventLoopDelay: watchEventLoop(), clock, log});
   const context: Context = {
@@ -71,6 +73,7 @@ export function createFunction(parts: Parts): CpmFunction {
     store,
     clock,
     ids,
+    random,
     log,
     policy,
     users: createServedUsers({rules, store, clock, log}),
@@ -116,6 +119,7 @@ export function createFunction(parts: Parts): CpmFunction {
       relays: async () => media.counts(),
       ledger: async () => (store.available ? store.deferredQueue.ledger() : undefined),
       load: () => overload.report(),
+      deliveries: () => context.deliveries.report(),
       reload(config) {
         Object.assign(policy, policyOf(config));
         context.users.follow(servedRulesOf(config));

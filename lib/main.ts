@@ -86,6 +86,7 @@ export async function startNode({config, log, startApp, reread}: NodeOptions): P
     state,
     parts: app?.ready(),
     load: app?.load(),
+    deliveries: app?.deliveries(),
   });
 
   const admin = await startAdmin({

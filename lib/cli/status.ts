@@ -37,10 +37,21 @@ async function fetchStatus(runtimeDirectory: string): Promise<AdminStatus | unde
   }
 }
 
-function table({node, version, pid, state, parts, load, ledger}: AdminStatus): string {
+function table({node, version, pid, state, parts, load, deliveries, ledger}: AdminStatus): string {
   const {sessions = 0, over = []} = load ?? {};
   const refused = Object.values(load?.refused ?? {}).reduce((sum, count) => sum + count, 0);
   const limits = over.length === 0 ? {} : {over: over.join(' ')};
-  const rows = Object.entries({node, version, pid, state, ...parts, sessions, refused, ...limits, ...ledger});
+  const rows = Object.entries({
+    node,
+    version,
+    pid,
+    state,
+    ...parts,
+    sessions,
+    refused,
+    ...limits,
+    parked: deliveries?.parked ?? 0,
+    ...ledger,
+  });
   return rows.map(([key, value]) => `${key.padEnd(10)} ${value}\n`).join('');
 }

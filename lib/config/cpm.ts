@@ -48,6 +48,21 @@ export const cpm = z
       .min(1)
       .default([60, 300, 900, 3600])
       .describe('Waits between delivery attempts while the user stays registered; the last one repeats.'),
+    deliveryRetryJitter: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('How much longer such a wait may become by chance, as a part of it.'),
+    deliveryRetries: whole(0, 10_000)
+      .default(100)
+      .describe('So many retries; what did not go through then is parked until the next registration or start.'),
+    deliveryRetryAgeSeconds: whole(1, 365 * day)
+      .default(day)
+      .describe('How long after the first failure a retry may come; then it is parked, too.'),
+    longestRetryAfterSeconds: whole(0, 30 * day)
+      .default(3600)
+      .describe('No retry comes before the Retry-After of an answer, up to this long.'),
     notificationWaitSeconds: whole(0, 20)
       .default(1)
       .describe('How long the BYE of a delivery waits, after the last 200, for the delivery notifications.'),

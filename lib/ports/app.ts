@@ -5,6 +5,7 @@ import type {RelayCounts} from './media-plane.ts';
 export interface App {
   ready(): ReadyReport;
   load(): LoadReport;
+  deliveries(): DeliveryReport;
   /** Counts of the store; undefined while it is away. Never rejects. */
   ledger(): Promise<Ledger | undefined>;
   /** What each MSRP relay counts. Never rejects. */
@@ -29,6 +30,14 @@ export type PartState = 'up' | 'away';
 export const refusals = ['draining', 'sessions', 'event-loop', 'pending', 'media', 'store'] as const;
 
 export type Refusal = (typeof refusals)[number];
+
+/** Users of this node with a delivery: how many run, wait for their turn, wait for a retry, or have had all their retries. */
+export interface DeliveryReport {
+  readonly running: number;
+  readonly queued: number;
+  readonly retrying: number;
+  readonly parked: number;
+}
 
 /** How much there is to do, and what was refused because of it. */
 export interface LoadReport {

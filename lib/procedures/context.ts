@@ -3,11 +3,13 @@ import type {DialogRecords} from '../ports/dialog-records.ts';
 import type {Ids} from '../ports/ids.ts';
 import type {Log} from '../ports/log.ts';
 import type {MediaPlane} from '../ports/media-plane.ts';
+import type {Random} from '../ports/random.ts';
 import type {Sip} from '../ports/sip.ts';
 import type {Store} from '../ports/store.ts';
 import type {Overload} from './overload.ts';
 import type {ChatSessions} from './terminating/chat-sessions.ts';
 import type {Deliveries} from './terminating/deliveries.ts';
+import type {RetryPolicy} from './terminating/retry.ts';
 import type {ServedUsers} from './registration/served-users.ts';
 
 /** What an operator decides; every value comes from the configuration. Durations are milliseconds. */
@@ -33,8 +35,8 @@ export interface Policy {
   readonly stopsDelivery: readonly number[];
   /** Whether a message that a client does not admit (type, size) has failed; otherwise it waits for another device. */
   readonly failsNotAdmitted: boolean;
-  /** Pauses before the next attempt when a delivery did not go through; the last one repeats. */
-  readonly deliveryRetry: readonly number[];
+  /** When a delivery that did not go through is tried again. */
+  readonly retry: RetryPolicy;
   /** How long the BYE of a delivery waits for notifications after the last 200. */
   readonly notificationWait: number;
   /** Deliveries that run at a time on this node. */
@@ -66,6 +68,7 @@ export interface Context {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly random: Random;
   readonly log: Log;
   readonly policy: Policy;
   readonly users: ServedUsers;

@@ -165,7 +165,7 @@ test('configuration: another user part than rcse-standfw is warned of', (t) => {
 
 test('configuration: every key is described, has a default or says that it is unset, and names its unit', (t) => {
   const unit =
-    /(?:Seconds|Milliseconds|Bytes|Messages|Deliveries|[sS]essions|[cC]onnections|Per(?:Address|Connection|Session)|[pP]ort)$/;
+    /(?:Seconds|Milliseconds|Bytes|Messages|Deliveries|Retries|[sS]essions|[cC]onnections|Per(?:Address|Connection|Session)|[pP]ort)$/;
   const walk = (at: Outline, name: string): void => {
     t.not(at.description, '', `${name} is described`);
     if (at.expected.startsWith('a whole number')) t.regex(name, unit, `${name} names its unit`);

@@ -11,6 +11,7 @@ const log = processLog(config, 'pf');
 
 const app: ReloadableApp = {
   ready: () => ({sip: 'up', media: 'up', store: how === 'store-away' ? 'away' : 'up'}),
+  deliveries: () => ({running: 0, queued: 0, retrying: 0, parked: 0}),
   load: () => ({
     sessions: 0,
     eventLoopDelayMilliseconds: 0,

@@ -2,7 +2,7 @@ import {createServer} from 'node:http';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {CpmError} from '../../errors.ts';
-import type {LoadReport, ReadyReport} from '../../ports/app.ts';
+import type {DeliveryReport, LoadReport, ReadyReport} from '../../ports/app.ts';
 import type {Ledger} from '../../ports/deferred-queue.ts';
 import type {RelayCounts} from '../../ports/media-plane.ts';
 import {formatMetrics} from './metrics.ts';
@@ -19,6 +19,7 @@ export interface AdminStatus {
   /** Undefined until the parts are there. */
   readonly parts: ReadyReport | undefined;
   readonly load: LoadReport | undefined;
+  readonly deliveries: DeliveryReport | undefined;
   readonly ledger: Ledger | undefined;
   readonly relays: readonly RelayCounts[];
 }

@@ -6,7 +6,7 @@ interface Sample {
 }
 
 /** The status as Prometheus reads it (text format 0.0.4). What is not known now, such as the ledger of an absent store, is left out. */
-export function formatMetrics({state, parts, load, ledger, relays}: AdminStatus): string {
+export function formatMetrics({state, parts, load, deliveries, ledger, relays}: AdminStatus): string {
   const memory = process.memoryUsage();
   const flag = (set: boolean): number => (set ? 1 : 0);
   const {pending, held: heldBack, ...counted} = ledger ?? {};
@@ -40,6 +40,14 @@ export function formatMetrics({state, parts, load, ledger, relays}: AdminStatus)
       'counter',
       'New sessions that got 503, by why.',
       Object.entries(load?.refused ?? {}).map(([why, value]) => ({labels: {why}, value})),
+    ),
+    metric(
+      'cpm_deliveries',
+      'gauge',
+      'Users with a delivery that runs, waits for its turn, waits for a retry, or is parked until the next trigger.',
+      (['running', 'queued', 'retrying', 'parked'] as const).flatMap((what) =>
+        deliveries === undefined ? [] : [{labels: {state: what}, value: deliveries[what]}],
+      ),
     ),
     metric('cpm_messages_pending', 'gauge', 'Messages that wait in the store.', only(pending)),
     metric('cpm_messages_held', 'gauge', 'Messages that an operator holds.', only(heldBack)),

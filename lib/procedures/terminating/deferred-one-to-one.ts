@@ -16,8 +16,13 @@ import {supportsImdn} from './imdn-support.ts';
 import {createSuccession, type Succession} from './succession.ts';
 import {completed, completedElsewhere} from './reasons.ts';
 
-/** What became of one sender's backlog. */
-type SenderOutcome = 'done' | 'kept' | 'stop';
+/**
+ * What became of one sender's backlog: nothing is left to be tried; it stays for a later attempt, not before so many milliseconds; or so does
+ * everybody's (`stops`).
+ */
+type SenderOutcome = 'done' | {readonly againAfter: number; readonly stops?: boolean};
+
+const kept = {againAfter: 0} as const;
 
 /**
  * Delivers everything that waits for a user, sender after sender, each in a session of its own; runs under the user's lease.
@@ -42,16 +47,23 @@ export async function deliverDeferred(
   }
 
   const tried = new Set<string>();
-  let outcome: DeliveryOutcome = 'settled';
+  let againAfter: number | undefined;
   for (;;) {
-    const waiting = (await store.deferredQueue.senders(servedUser)).filter(({sender}) => !tried.has(sender));
+    const waiting = (await store.deferredQueue.senders(servedUser)).filter(
+      ({sender, chats}) => !tried.has(sender) && (trigger !== 'notification' || chats === 0),
+    );
     const [next] = oldestFirst(waiting);
-    if (next === undefined || !lease.held) return lease.held ? outcome : 'try-again';
+    if (!lease.held) return kept;
+    if (next === undefined) return againAfter === undefined ? 'settled' : {againAfter};
     tried.add(next.sender);
     const result = await deliverSender(context, servedUser, next, registration, devices, lease);
-    if (result === 'done') isThere();
-    else outcome = 'try-again';
-    if (result === 'stop') return outcome;
+    if (result === 'done') {
+      isThere();
+      continue;
+    }
+
+    againAfter = Math.max(againAfter ?? 0, result.againAfter);
+    if (result.stops === true) return {againAfter};
   }
 }
 
@@ -64,7 +76,7 @@ async function deliverSender(
   lease: UserLease,
 ): Promise<SenderOutcome> {
   // Notifications alone cause no INVITE (row A20).
-  if (chats === 0) return (await sendPendingNotifications(context, servedUser, sender)) ? 'done' : 'kept';
+  if (chats === 0) return (await sendPendingNotifications(context, servedUser, sender)) ? 'done' : kept;
   // Nobody is there: the next registration is the trigger, no retry is.
   if (registration === undefined || devices.length === 0) return 'done';
   return deliverSession(context, servedUser, sender, registration, devices, lease);
@@ -100,17 +112,21 @@ async function deliverSession(
   });
   const answer = await fork.outcome;
   if (answer.kind !== 'answered') {
-    const statuses = answer.kind === 'refused' ? answer.statuses : [];
-    const stop = statuses.some((status) => policy.stopsDelivery.includes(status));
+    const {statuses, retryAfterSeconds} =
+      answer.kind === 'refused' ? answer : {statuses: [], retryAfterSeconds: undefined};
+    const stops = statuses.some((status) => policy.stopsDelivery.includes(status));
     // step 11.b
     await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: refusalText(answer.kind, statuses)});
-    log.info({...where, statuses: statuses.join(), stop}, 'a delivery was not taken; its messages stay queued');
-    return stop ? 'stop' : 'kept';
+    log.info(
+      {...where, statuses: statuses.join(), retryAfterSeconds, stop: stops},
+      'a delivery was not taken; its messages stay queued',
+    );
+    return {againAfter: (retryAfterSeconds ?? 0) * 1000, stops};
   }
 
   // step 11.a
   let answered: Answered | undefined = answer;
-  let outcome: SenderOutcome = 'kept';
+  let outcome: SenderOutcome = kept;
   try {
     while (answered !== undefined && outcome !== 'done') {
       log.info(where, 'a delivery session stands');
@@ -194,10 +210,10 @@ async function overSession(
     } while (result.end === 'empty' && result.sent > 0);
     if (result.end === 'empty' && !reports) await reportForClient(context, servedUser, sender);
     log.info({...where, skipped, end: result.end}, 'a delivery session is done');
-    return result.end === 'empty' && skipped === 0 ? 'done' : 'kept';
+    return result.end === 'empty' && skipped === 0 ? 'done' : kept;
   } catch (error) {
     log.warn({...where, error}, 'a delivery session was broken off; its messages stay queued');
-    return 'kept';
+    return kept;
   } finally {
     // step 11.a.v; notifications that cross the BYE are taken until its 200 is here. A client that is gone answers none, and is not waited for.
     if (!dialog.ended) await atMost(clock, byeMilliseconds, dialog.bye({Reason: completed}));

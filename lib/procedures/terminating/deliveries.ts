@@ -1,10 +1,15 @@
 import {CpmError} from '../../errors.ts';
+import type {DeliveryReport} from '../../ports/app.ts';
 import type {Timer} from '../../ports/clock.ts';
 import type {Lease} from '../../ports/leases.ts';
 import type {Context} from '../context.ts';
+import {nextAttempt, type Failures} from './retry.ts';
 
-/** What a delivery left: nothing to wait for, or something that a later attempt may bring over. */
-export type DeliveryOutcome = 'settled' | 'try-again';
+/**
+ * What a delivery left: nothing to wait for, or something that a later attempt may bring over, not before so many milliseconds
+ * (Retry-After; 0 where nobody asked for a pause).
+ */
+export type DeliveryOutcome = 'settled' | {readonly againAfter: number};
 
 export type Trigger = 'registration' | 'message' | 'notification' | 'retry' | 'start' | 'store-back';
 
@@ -27,6 +32,7 @@ export interface Deliveries {
   ): Promise<T | undefined>;
   /** Lets the next attempt come after the pause that the policy sets, unless one is due already. */
   later(servedUser: string): void;
+  report(): DeliveryReport;
   /** Waits until nothing runs for this user here; false when that takes longer. */
   idle(servedUser: string, milliseconds: number): Promise<boolean>;
   /** Lets running work end, starts nothing new; resolves when all is quiet. */
@@ -37,14 +43,43 @@ interface Agenda {
   running: Promise<unknown> | undefined;
   /** Came while a delivery was running. */
   again: Trigger | undefined;
-  failures: number;
+  /** Failures in a row, and when the first of them was. */
+  failures: Failures | undefined;
   retry: Timer | undefined;
+  /** All retries are used up: what is left waits for news. */
+  parked: boolean;
 }
 
-/** What failed may succeed now: a new trigger in the meaning of row A18. Another message, or notification, gives no reason to think so. */
-const isNews = (trigger: Trigger | undefined): boolean =>
-  trigger !== undefined && trigger !== 'message' && trigger !== 'notification';
+/** A trigger stands for those before it, too. */
+const weight: Readonly<Record<Trigger, number>> = {
+  notification: 0,
+  message: 1,
+  retry: 2,
+  start: 2,
+  'store-back': 2,
+  registration: 3,
+};
 
+/** What failed may succeed now: a new trigger in the meaning of row A18. Another message, or notification, gives no reason to think so. */
+const isNews = (trigger: Trigger | undefined): boolean => trigger !== undefined && weight[trigger] >= weight.retry;
+
+/** After these, what failed before counts no more. */
+const isFresh = (trigger: Trigger): boolean => isNews(trigger) && trigger !== 'retry';
+
+const isWaiting = ({retry, parked}: Agenda): boolean => retry !== undefined || parked;
+
+/** A message waits with those before it, where they wait. */
+const isDue = (agenda: Agenda, trigger: Trigger | undefined): trigger is Trigger =>
+  trigger !== undefined && (trigger !== 'message' || !isWaiting(agenda));
+
+function unpark(agenda: Agenda): void {
+  agenda.retry?.cancel();
+  agenda.retry = undefined;
+  agenda.parked = false;
+}
+
+const clause = 'CPM-CF 8.3.2.9.1.1';
+const failed: DeliveryOutcome = {againAfter: 0};
 const leaseMilliseconds = 30_000;
 const renewMilliseconds = 10_000;
 const pollMilliseconds = 250;
@@ -56,7 +91,7 @@ export const turnMilliseconds = 5000;
  * @clause CPM-CF 8.3.2.9.1.1 A0
  */
 export function createDeliveries(
-  context: () => Pick<Context, 'store' | 'clock' | 'log' | 'policy'>,
+  context: () => Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'random'>,
   deliver: (servedUser: string, trigger: Trigger, lease: UserLease) => Promise<DeliveryOutcome>,
 ): Deliveries {
   const agendas = new Map<string, Agenda>();
@@ -87,7 +122,7 @@ export function createDeliveries(
   const agendaOf = (servedUser: string): Agenda => {
     let agenda = agendas.get(servedUser);
     if (agenda === undefined) {
-      agenda = {running: undefined, again: undefined, failures: 0, retry: undefined};
+      agenda = {running: undefined, again: undefined, failures: undefined, retry: undefined, parked: false};
       agendas.set(servedUser, agenda);
     }
 
@@ -139,7 +174,7 @@ export function createDeliveries(
     } finally {
       timer?.cancel();
       await store.leases.release(lease).catch((error: unknown) => {
-        log.warn({clause: 'CPM-CF 8.3.2.9.1.1', error}, 'a lease could not be given back; it runs out by itself');
+        log.warn({clause, error}, 'a lease could not be given back; it runs out by itself');
       });
     }
   }
@@ -170,13 +205,21 @@ export function createDeliveries(
   // Changes while a delivery is awaited.
   const isDraining = (): boolean => draining;
 
-  function retryLater(servedUser: string, agenda: Agenda): void {
-    const {clock, policy} = context();
-    const pauses = policy.deliveryRetry;
-    const wait = pauses[Math.min(agenda.failures, pauses.length - 1)];
-    agenda.failures += 1;
-    if (wait === undefined || draining) return;
-    agenda.retry?.cancel();
+  function retryLater(servedUser: string, agenda: Agenda, againAfter: number): void {
+    const {clock, policy, log, random} = context();
+    if (draining) return;
+    const now = clock.now();
+    const failures = {count: (agenda.failures?.count ?? 0) + 1, since: agenda.failures?.since ?? now};
+    const wait = nextAttempt(policy.retry, failures, {now, atLeast: againAfter, random});
+    const where = {clause, failures: failures.count};
+    agenda.failures = failures;
+    if (wait === undefined) {
+      agenda.parked = true;
+      log.warn(where, 'what waits for a user is parked: it is tried again when he registers, or the PF starts');
+      return;
+    }
+
+    log.info({...where, milliseconds: wait}, 'what waits for a user is tried again later');
     agenda.retry = clock.after(wait, () => {
       agenda.retry = undefined;
       trigger(servedUser, 'retry');
@@ -186,43 +229,41 @@ export function createDeliveries(
   async function once(servedUser: string, why: Trigger): Promise<DeliveryOutcome> {
     try {
       // Another node that holds the lease is delivering: look again when it had time to end.
-      return (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? 'try-again';
+      return (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? failed;
     } catch (error) {
       const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
-      context().log.warn({clause: 'CPM-CF 8.3.2.9.1.1', code, error}, 'a delivery was broken off');
-      return 'try-again';
+      context().log.warn({clause, code, error}, 'a delivery was broken off');
+      return failed;
     }
   }
 
   async function run(servedUser: string, agenda: Agenda, why: Trigger): Promise<void> {
     let outcome: DeliveryOutcome = 'settled';
-    for (let next: Trigger | undefined = why; next !== undefined && !isDraining();) {
+    for (let next: Trigger | undefined = why; isDue(agenda, next) && !isDraining();) {
+      if (isNews(next)) unpark(agenda);
       agenda.again = undefined;
       outcome = await once(servedUser, next);
       next = outcome === 'settled' || isNews(agenda.again) ? agenda.again : undefined;
     }
 
-    context().log.debug({clause: 'CPM-CF 8.3.2.9.1.1', outcome}, 'a delivery run has ended');
+    context().log.debug({clause, outcome: outcome === 'settled' ? outcome : 'try-again'}, 'a delivery run has ended');
     agenda.running = undefined;
-    if (outcome === 'try-again') {
-      retryLater(servedUser, agenda);
-    } else if (agenda.retry === undefined) {
-      agendas.delete(servedUser);
-    }
+    // A look at the notifications alone changes nothing for what has failed before.
+    if (isWaiting(agenda)) return;
+    if (outcome === 'settled') agendas.delete(servedUser);
+    else retryLater(servedUser, agenda, outcome.againAfter);
   }
 
   function trigger(servedUser: string, why: Trigger): void {
     if (draining) return;
     const agenda = agendaOf(servedUser);
-    if (why === 'registration') agenda.failures = 0;
+    if (isFresh(why)) agenda.failures = undefined;
     if (agenda.running !== undefined) {
-      if (!isNews(agenda.again) || why === 'registration') agenda.again = why;
+      if (agenda.again === undefined || weight[why] > weight[agenda.again]) agenda.again = why;
       return;
     }
 
-    agenda.retry?.cancel();
-    agenda.retry = undefined;
-    agenda.running = inTurn(async () => run(servedUser, agenda, why));
+    if (isDue(agenda, why)) agenda.running = inTurn(async () => run(servedUser, agenda, why));
   }
 
   return {
@@ -231,8 +272,14 @@ export function createDeliveries(
     later(servedUser) {
       const agenda = agendaOf(servedUser);
       if (agenda.running !== undefined) agenda.again ??= 'message';
-      else if (agenda.retry === undefined) retryLater(servedUser, agenda);
+      else if (!isWaiting(agenda)) retryLater(servedUser, agenda, 0);
     },
+    report: () => ({
+      running,
+      queued: queue.length,
+      retrying: [...agendas.values()].filter(({retry}) => retry !== undefined).length,
+      parked: [...agendas.values()].filter(({parked}) => parked).length,
+    }),
     async idle(servedUser, milliseconds) {
       const late = pause(milliseconds);
       for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) {

@@ -10,6 +10,7 @@ import {readPortFile, writePortFile} from '../../../lib/adapters/http/port-file.
 
 const ledger = {accepted: 3, pending: 1, held: 0, delivered: 2, expired: 0, dropped: 0, failed: 0};
 
+const deliveries = {running: 1, queued: 0, retrying: 2, parked: 3};
 const load = {
   sessions: 4,
   eventLoopDelayMilliseconds: 12,
@@ -26,7 +27,16 @@ const relays = [
   {relay: '192.0.2.7:7650', counters: undefined},
 ];
 
-const running: Status = {node: 'pf-1', version: '1.2.3', pid: 7, startedAt: 0, state: 'running', parts: up, load};
+const running: Status = {
+  node: 'pf-1',
+  version: '1.2.3',
+  pid: 7,
+  startedAt: 0,
+  state: 'running',
+  parts: up,
+  load,
+  deliveries,
+};
 
 async function adminWith(t: ExecutionContext, change: Partial<Status> = {}): Promise<Admin & {folder: string}> {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'admin-')), 'run');
@@ -93,6 +103,7 @@ test('admin: /metrics says the same to Prometheus, and leaves out what is not kn
     'cpm_event_loop_delay_seconds 0.012',
     'cpm_overloaded{limit="sessions"} 1',
     'cpm_overloaded{limit="event-loop"} 0',
+    'cpm_deliveries{state="parked"} 3',
     'cpm_refused_total{why="sessions"} 7',
     'cpm_refused_total{why="pending"} 1',
     'cpm_messages_pending 1',
@@ -107,7 +118,7 @@ test('admin: /metrics says the same to Prometheus, and leaves out what is not kn
     'cpm_relay_total{relay="unix:/run/\\"1\\".sock",what="unknownSession"} 3',
   ])
     t.true(lines.includes(line), line);
-  const starting = await adminWith(t, {state: 'starting', parts: undefined, load: undefined});
+  const starting = await adminWith(t, {state: 'starting', parts: undefined, load: undefined, deliveries: undefined});
   const text = await (await fetch(`${starting.url}/metrics`)).text();
   t.true(text.includes('cpm_running 0\n'));
   t.false(/cpm_(part_up|sessions|refused)/.test(text));
