@@ -7,12 +7,14 @@ import type {CpmError} from '../errors.ts';
 import type {Flag, FrameHead} from '../codecs/msrp/frame.ts';
 import {createFrameParser, type FrameHandlers, type FrameParser} from '../codecs/msrp/frame-parser.ts';
 import {
+  pathLines,
+  writeAnswer,
   writeAuth,
   writeReport,
-  writeResponse,
   writeSend,
   writeSendHead,
   type AuthFrame,
+  type Octets,
   type ReportFrame,
   type ResponseFrame,
   type SendFrame,
@@ -166,7 +168,7 @@ export class Connection implements FrameHandlers {
   /** A SEND whose body follows piece by piece. `whole`: all of it follows before anything else can be written. */
   open(transaction: Transaction, head: SendHead, whole: boolean): OpenFrame {
     this.#beforeFrame();
-    writeSendHead(this.#output, transaction.id, head);
+    writeSendHead(this.#output, transaction, head);
     const frame = new Frame(this.#output, transaction, whole, this.#onFrame);
     this.#frame = frame;
     this.#written();
@@ -174,9 +176,14 @@ export class Connection implements FrameHandlers {
   }
 
   respond(frame: ResponseFrame): void {
+    this.answer(frame.transactionId, pathLines(frame.toPath, frame.fromPath), frame.status);
+  }
+
+  /** The same with paths that are written already. */
+  answer(transactionId: Octets, paths: Uint8Array, status: number): void {
     if (this.#closed) return;
     this.#beforeFrame();
-    writeResponse(this.#output, frame);
+    writeAnswer(this.#output, transactionId, paths, status);
     this.#written();
     this.#checkUnread();
   }
@@ -302,7 +309,7 @@ export class Connection implements FrameHandlers {
 
   #start(head: FrameHead): FrameReceiver | undefined {
     if (head.kind === 'response') {
-      this.#transactions.take(head.text('transaction-id'))?.answer(head.status, head);
+      this.#transactions.take(head)?.answer(head.status, head);
       return undefined;
     }
     const session = this.#sessionOf(head);

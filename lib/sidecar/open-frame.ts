@@ -51,7 +51,7 @@ export class Frame implements OpenFrame {
     this.ended = true;
     this.interrupted = interrupted;
     if (this.#tail.length > 0) this.#output.bytes(this.#tail);
-    writeEndLine(this.#output, this.#transaction.id, flag, true);
+    writeEndLine(this.#output, this.#transaction, flag, true);
     this.#transaction.end = this.#output.enqueued;
     this.#onWritten(this);
   }

@@ -8,7 +8,8 @@ import type {Blocks} from './blocks.ts';
 /** Octets from which on a piece is not copied, and may not change any more. */
 export const largePiece = 4096;
 /** Octets from which on a call of the engine is faster than a loop. */
-const longText = 64;
+const longText = 32;
+const longPart = 24;
 /** Octets of a block: what a connection writes in a turn mostly fits. */
 export const blockBytes = 32 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
@@ -64,11 +65,18 @@ export class Output implements ByteSink {
       this.#cutOff += length;
       return;
     }
+    if (length >= longPart) {
+      if (this.#to + length > this.#room.length) this.#more(length);
+      this.#room.set(octets, this.#to);
+      this.#to += length;
+    } else this.part(octets, 0, length);
+  }
+
+  part(octets: Uint8Array, from: number, length: number): void {
     if (this.#to + length > this.#room.length) this.#more(length);
     const room = this.#room;
     const to = this.#to;
-    if (length < longText) for (let at = 0; at < length; at += 1) room[to + at] = octets[at] ?? 0;
-    else room.set(octets, to);
+    for (let at = 0; at < length; at += 1) room[to + at] = octets[from + at] ?? 0;
     this.#to = to + length;
   }
 

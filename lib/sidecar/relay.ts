@@ -194,8 +194,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     transfer.forwarded = true;
     if (chunk) chunk.outstanding += 1;
     const head = {
-      toPath: this.target.remotePath ?? '',
-      fromPath: this.target.uri,
+      paths: this.target.sendPaths,
       messageId: transfer.messageId,
       byteRange,
       successReport: transfer.successReport,

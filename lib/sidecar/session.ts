@@ -1,6 +1,7 @@
 /** A leg: one MSRP session with one peer. It finds the message that a chunk belongs to and hands it to the relay or to the PF. */
 import type {FrameHead} from '../codecs/msrp/frame.ts';
-import {sessionIdOfPath} from '../codecs/msrp/uri.ts';
+import {pathLines} from '../codecs/msrp/frame-writer.ts';
+import {leftmost, sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import {answering, unheard} from './answering.ts';
 import {proves} from './certificates.ts';
 import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
@@ -74,6 +75,9 @@ export class Session {
   /** From-Path and Content-Type of the last message: those of the next one are likely the same. */
   heardFrom: string | undefined;
   usualType: string | undefined;
+  /** Path lines of our last requests and answers, and what they were made of. */
+  #sends: {readonly to: string; readonly octets: Uint8Array} | undefined;
+  #answers: {readonly from: string; readonly to: string; readonly octets: Uint8Array} | undefined;
   /** Its connection is to a relay of ours (RFC 4976), whoever the peer is. */
   #isThrough = false;
   lastActivity: number;
@@ -117,7 +121,23 @@ export class Session {
 
   /** The peer has asked or answered something. */
   touch(): void {
-    this.lastActivity = this.exchange.clock.now();
+    this.lastActivity = this.connection?.readAt ?? this.exchange.clock.now();
+  }
+
+  /** Path lines of a request to the peer. */
+  get sendPaths(): Uint8Array {
+    const to = this.remotePath ?? '';
+    if (this.#sends?.to !== to) this.#sends = {to, octets: pathLines(to, this.uri)};
+    return this.#sends.octets;
+  }
+
+  /** Path lines of an answer to a request of the peer. */
+  answerPaths(head: FrameHead): Uint8Array {
+    const from = head.text('from-path', this.heardFrom);
+    const to = head.text('to-path', this.uri);
+    if (this.#answers?.from !== from || this.#answers.to !== to)
+      this.#answers = {from, to, octets: pathLines(leftmost(from), to)};
+    return this.#answers.octets;
   }
 
   // ---- negotiation and binding ----

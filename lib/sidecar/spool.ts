@@ -91,16 +91,16 @@ interface Piece {
   bytes: Buffer;
   from: number;
   slab: Slab | undefined;
+  /** The one that came after it. */
+  next: Piece | undefined;
 }
-
-/** Never added to. */
-const none: Piece[] = [];
 
 /** The octets of one message. */
 export class Spool {
   readonly #room: SpoolRoom;
-  /** In the order in which they came: a later one is right where two overlap (RFC 4975 §7.3.1). */
-  #pieces: Piece[] = none;
+  /** The first and the last that came: a later one is right where two overlap (RFC 4975 §7.3.1). */
+  #first: Piece | undefined;
+  #last: Piece | undefined;
   #inOrder = true;
   #memory = 0;
   #disk = 0;
@@ -124,12 +124,15 @@ export class Spool {
     const needsRoom = piece.length + overhead;
     if (fits && piece.length < largePiece && this.#room.takeMemory(needsRoom)) {
       const slab = this.#room.slabs.keep(piece);
-      this.#add({at, length: piece.length, bytes: slab.bytes, from: slab.used - piece.length, slab}, needsRoom);
+      this.#add(
+        {at, length: piece.length, bytes: slab.bytes, from: slab.used - piece.length, slab, next: undefined},
+        needsRoom,
+      );
       return piece;
     }
     const bytes = lasting && piece.length * 2 >= piece.buffer.byteLength ? piece : this.#copy(piece);
     if (fits && this.#room.takeMemory(needsRoom)) {
-      this.#add({at, length: piece.length, bytes, from: 0, slab: undefined}, needsRoom);
+      this.#add({at, length: piece.length, bytes, from: 0, slab: undefined, next: undefined}, needsRoom);
       return bytes;
     }
     return this.#toDisk(at, bytes) ? bytes : undefined;
@@ -158,7 +161,7 @@ export class Spool {
     if (this.#file !== undefined) return this.#file.read(from, length);
     this.#lent = true;
     if (!this.#inOrder) this.#order();
-    const found = this.#pieces.filter((piece) => piece.at < from + length && piece.at + piece.length > from);
+    const found = [...this.#pieces()].filter((piece) => piece.at < from + length && piece.at + piece.length > from);
     const views = found.map((piece) => {
       const begin = Math.max(0, from - piece.at);
       const end = Math.min(piece.length, from + length - piece.at);
@@ -170,7 +173,7 @@ export class Spool {
 
   /** The first octets, to be looked at in this turn; none where they are on disk. */
   peek(length: number): Buffer {
-    const [first] = this.#pieces;
+    const first = this.#first;
     const most = Math.min(length, this.#end);
     if (first === undefined || this.#file !== undefined) return nothing;
     if (this.#inOrder && first.length >= most) return first.bytes.subarray(first.from, first.from + most);
@@ -180,7 +183,7 @@ export class Spool {
 
   /** This message stays for longer than most: it leaves the memory that it shares with others. */
   moveOut(): void {
-    for (const piece of this.#pieces) {
+    for (const piece of this.#pieces()) {
       if (piece.slab === undefined) continue;
       const bytes = Buffer.from(piece.bytes.subarray(piece.from, piece.from + piece.length));
       this.#room.slabs.release(piece.slab);
@@ -195,7 +198,8 @@ export class Spool {
     if (this.#released) return;
     this.#released = true;
     if (unseen && !this.#lent)
-      for (const {slab, bytes} of this.#pieces) if (slab === undefined) this.#room.large.give(bytes);
+      for (let piece = this.#first; piece !== undefined; piece = piece.next)
+        if (piece.slab === undefined) this.#room.large.give(piece.bytes);
     this.#forgetPieces();
     this.#room.giveMemory(this.#memory);
     this.#memory = 0;
@@ -208,23 +212,28 @@ export class Spool {
     this.#memory += memory;
     if (piece.at !== this.#end) this.#inOrder = false;
     this.#end = Math.max(this.#end, piece.at + piece.length);
-    // A list that is made with what is in it is small; most messages have one piece.
-    if (this.#pieces.length === 0) this.#pieces = [piece];
-    else this.#pieces.push(piece);
+    if (this.#last === undefined) this.#first = piece;
+    else this.#last.next = piece;
+    this.#last = piece;
+  }
+
+  *#pieces(): Generator<Piece> {
+    for (let piece = this.#first; piece !== undefined; piece = piece.next) yield piece;
   }
 
   #forgetPieces(): void {
-    for (const {slab} of this.#pieces) if (slab !== undefined) this.#room.slabs.release(slab);
-    this.#pieces = none;
+    for (let piece = this.#first; piece !== undefined; piece = piece.next)
+      if (piece.slab !== undefined) this.#room.slabs.release(piece.slab);
+    this.#first = this.#last = undefined;
   }
 
   #toDisk(at: number, bytes: Buffer): boolean {
-    const before = this.#pieces.reduce((sum, each) => sum + each.length, 0);
+    const before = [...this.#pieces()].reduce((sum, each) => sum + each.length, 0);
     if (!this.#room.takeDisk(before + bytes.length)) return false;
     this.#disk += before + bytes.length;
     this.#file ??= new SpoolFile(this.#room.openFile());
     this.moveOut();
-    for (const piece of this.#pieces) this.#append(piece.at, piece.bytes, piece.length + overhead);
+    for (const piece of this.#pieces()) this.#append(piece.at, piece.bytes, piece.length + overhead);
     this.#forgetPieces();
     this.#room.giveMemory(-bytes.length);
     this.#memory += bytes.length;
@@ -243,12 +252,12 @@ export class Spool {
 
   #order(): void {
     const whole = Buffer.alloc(this.#end);
-    for (const {at, bytes, from, length} of this.#pieces) bytes.copy(whole, at, from, from + length);
+    for (const {at, bytes, from, length} of this.#pieces()) bytes.copy(whole, at, from, from + length);
     const more = whole.length + overhead - this.#memory;
     this.#room.giveMemory(-more);
     this.#memory += more;
     this.#forgetPieces();
-    this.#pieces = [{at: 0, length: whole.length, bytes: whole, from: 0, slab: undefined}];
+    this.#first = this.#last = {at: 0, length: whole.length, bytes: whole, from: 0, slab: undefined, next: undefined};
     this.#inOrder = true;
   }
 }

@@ -3,6 +3,7 @@
  * (RFC 4975 §7.1 asks for 64): nobody can write its end-line into a body beforehand, and an answer finds its slot without a search.
  */
 import type {FrameHead} from '../codecs/msrp/frame.ts';
+import type {ByteSink} from '../codecs/msrp/frame-writer.ts';
 import {randomFillSync} from 'node:crypto';
 
 /** Why a request got no answer. */
@@ -16,7 +17,9 @@ export interface TransactionOwner<Context> {
 
 /** What is known of a request of ours, whoever made it. */
 export interface Transaction {
+  /** Its id as text, and into what is sent. */
   readonly id: string;
+  write(sink: ByteSink): void;
   /** Total of octets enqueued on the connection when its last octet was; infinite while it is being written. */
   end: number;
   /** Milliseconds of the clock; infinite until its last octet was written (RFC 4975 §7.1.1). */
@@ -28,18 +31,28 @@ export interface Transaction {
 }
 
 class Request<Context> implements Transaction {
-  readonly id: string;
   end = Infinity;
   deadline = Infinity;
   readonly milliseconds: number;
+  readonly #ids: IdTable;
+  readonly #slot: number;
   readonly #owner: TransactionOwner<Context>;
   readonly #context: Context;
 
-  constructor(id: string, milliseconds: number, owner: TransactionOwner<Context>, context: Context) {
-    this.id = id;
+  constructor(ids: IdTable, slot: number, milliseconds: number, owner: TransactionOwner<Context>, context: Context) {
+    this.#ids = ids;
+    this.#slot = slot;
     this.milliseconds = milliseconds;
     this.#owner = owner;
     this.#context = context;
+  }
+
+  get id(): string {
+    return this.#ids.text(this.#slot);
+  }
+
+  write(sink: ByteSink): void {
+    this.#ids.write(this.#slot, sink);
   }
 
   answer(status: number, head?: FrameHead): void {
@@ -55,18 +68,18 @@ const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const slotDigits = 4;
 const randomDigits = 11;
 const idLength = slotDigits + randomDigits;
+const noIds: Buffer = Buffer.alloc(0);
 
 /** Makes texts that nobody can foresee, drawing many at once from the machine's random source. */
 export class RandomTexts {
   readonly #pool = Buffer.alloc(idLength * 256);
   #used = this.#pool.length;
 
-  /** A slot, written with five bits a letter, and 66 random bits. */
-  ofSlot(slot: number): string {
+  /** Writes the id of a slot to an offset: the slot, five bits a letter, and 66 random bits. */
+  ofSlot(slot: number, target: Buffer, offset: number): void {
     const from = this.#next();
-    const pool = this.#pool;
-    for (let at = 0; at < slotDigits; at += 1) pool[from + at] = alphabet[(slot >> (5 * at)) & 31] ?? 0;
-    return pool.toString('latin1', from, from + idLength);
+    for (let at = 0; at < slotDigits; at += 1) target[offset + at] = alphabet[(slot >> (5 * at)) & 31] ?? 0;
+    for (let at = slotDigits; at < idLength; at += 1) target[offset + at] = this.#pool[from + at] ?? 0;
   }
 
   /** 66 random bits. */
@@ -88,11 +101,42 @@ export class RandomTexts {
   }
 }
 
-function slotOf(id: string): number {
-  if (id.length !== idLength) return -1;
+/** The ids of the slots of one connection: octets, as they are written and compared. */
+class IdTable {
+  #octets = noIds;
+
+  /** A new id for a slot. */
+  draw(slot: number, random: RandomTexts): void {
+    if (this.#octets.length < (slot + 1) * idLength) {
+      const larger = Buffer.allocUnsafe(Math.max(4, 2 * slot) * idLength);
+      larger.set(this.#octets);
+      this.#octets = larger;
+    }
+    random.ofSlot(slot, this.#octets, slot * idLength);
+  }
+
+  text(slot: number): string {
+    return this.#octets.toString('latin1', slot * idLength, (slot + 1) * idLength);
+  }
+
+  write(slot: number, sink: ByteSink): void {
+    sink.part(this.#octets, slot * idLength, idLength);
+  }
+
+  /** The slot whose id a frame has; -1: none. */
+  find(head: FrameHead): number {
+    const slot = slotOf(head);
+    const from = slot * idLength;
+    if (slot < 0 || this.#octets.length < from + idLength || head.idOctet(idLength) !== 0) return -1;
+    for (let at = 0; at < idLength; at += 1) if (head.idOctet(at) !== this.#octets[from + at]) return -1;
+    return slot;
+  }
+}
+
+function slotOf(head: FrameHead): number {
   let slot = 0;
   for (let at = 0; at < slotDigits; at += 1) {
-    const digit = id.charCodeAt(at) - 0x41;
+    const digit = head.idOctet(at) - 0x41;
     if (digit < 0 || digit > 37) return -1;
     // A to Z, then a to f.
     slot |= (digit < 26 ? digit : digit - 6) << (5 * at);
@@ -104,6 +148,7 @@ export class Transactions {
   /** Slots in use hold a transaction; free ones are listed apart, so that the array stays dense. */
   readonly #slots: (Transaction | undefined)[] = [];
   readonly #free: number[] = [];
+  readonly #ids = new IdTable();
   readonly #random: RandomTexts;
   #size = 0;
 
@@ -117,18 +162,18 @@ export class Transactions {
 
   begin<Context>(owner: TransactionOwner<Context>, context: Context, milliseconds: number): Transaction {
     const slot = this.#free.pop() ?? this.#slots.length;
-    const transaction = new Request(this.#random.ofSlot(slot), milliseconds, owner, context);
+    this.#ids.draw(slot, this.#random);
+    const transaction = new Request(this.#ids, slot, milliseconds, owner, context);
     this.#slots[slot] = transaction;
     this.#size += 1;
     return transaction;
   }
 
-  /** Takes the transaction of that id out; undefined for an unknown one, or one answered before. */
-  take(id: string): Transaction | undefined {
-    const slot = slotOf(id);
+  /** Takes the transaction out that an answer is to; undefined for an unknown one, or one answered before. */
+  take(answer: FrameHead): Transaction | undefined {
+    const slot = this.#ids.find(answer);
     const transaction = this.#slots[slot];
-    if (transaction?.id !== id) return undefined;
-    this.#remove(slot);
+    if (transaction !== undefined) this.#remove(slot);
     return transaction;
   }
 

@@ -5,7 +5,6 @@
  */
 import type {ByteRange} from '../codecs/msrp/byte-range.ts';
 import type {FailureReport, Flag, FrameHead} from '../codecs/msrp/frame.ts';
-import {leftmost} from '../codecs/msrp/uri.ts';
 import type {Connection, FrameReceiver} from './connection.ts';
 import {Ranges} from './ranges.ts';
 import type {Relay} from './relay.ts';
@@ -42,7 +41,7 @@ export class Transfer {
   status: number | undefined;
   /** It was answered for good; later chunks get the same. */
   settled: number | undefined;
-  /** Ended and unanswered, in order of their end; the one that completed the message is the last to be answered. */
+  /** Ended and unanswered, in order of their end, and the one that completed the message: the last to be answered. */
   #unanswered: Chunk[] = none;
   completing: Chunk | undefined;
   /** Milliseconds of the clock. */
@@ -65,10 +64,12 @@ export class Transfer {
   add(chunk: Chunk): boolean {
     this.ranges.add(chunk.start, chunk.start + chunk.length);
     if (chunk.flag === '$') this.total = chunk.start + chunk.length;
-    if (this.#unanswered.length === 0) this.#unanswered = [chunk];
-    else this.#unanswered.push(chunk);
     this.complete = this.total !== undefined && this.ranges.covers(this.total);
+    const ended = this.complete ? this.completing : chunk;
     if (this.complete) this.completing = chunk;
+    if (ended === undefined) return this.complete;
+    if (this.#unanswered.length === 0) this.#unanswered = [ended];
+    else this.#unanswered.push(ended);
     return this.complete;
   }
 
@@ -80,8 +81,8 @@ export class Transfer {
         return;
       }
       const kept = this.#unanswered;
-      this.#unanswered = kept.filter((chunk) => chunk === this.completing);
-      for (const chunk of kept) if (chunk !== this.completing) chunk.answer(200);
+      this.#unanswered = none;
+      for (const chunk of kept) chunk.answer(200);
     });
   }
 
@@ -96,6 +97,7 @@ export class Transfer {
     if (this.settled !== undefined) return;
     this.settled = status;
     for (const chunk of this.#unanswered) chunk.answer(status);
+    this.completing?.answer(status);
     this.#unanswered = none;
     this.spool.release(unseen);
   }
@@ -113,8 +115,7 @@ export class Chunk implements FrameReceiver {
   outstanding = 0;
   readonly #connection: Connection;
   readonly #id: string;
-  readonly #toPath: string;
-  readonly #fromPath: string;
+  readonly #paths: Uint8Array;
   #answered = false;
 
   constructor(transfer: Transfer, connection: Connection, head: FrameHead) {
@@ -123,8 +124,7 @@ export class Chunk implements FrameReceiver {
     this.start = (head.byteRange?.start ?? 1) - 1;
     this.#connection = connection;
     this.#id = head.text('transaction-id');
-    this.#toPath = leftmost(head.text('from-path', transfer.fromPath));
-    this.#fromPath = head.text('to-path', transfer.session.uri);
+    this.#paths = transfer.session.answerPaths(head);
   }
 
   get ended(): boolean {
@@ -165,6 +165,6 @@ export class Chunk implements FrameReceiver {
     this.#answered = true;
     const {failureReport} = this.transfer;
     if (failureReport === 'no' || (failureReport === 'partial' && status === 200)) return;
-    this.#connection.respond({transactionId: this.#id, toPath: this.#toPath, fromPath: this.#fromPath, status});
+    this.#connection.answer(this.#id, this.#paths, status);
   }
 }

@@ -5,6 +5,24 @@ import {statusTexts, type FailureReport, type Flag} from './frame.ts';
 /** What is written already as it goes on the wire: octets, or text of ASCII characters only. */
 export type Octets = string | Uint8Array;
 
+// Octets are copied faster than characters.
+const msrp = Buffer.from('MSRP ');
+const sendMethod = Buffer.from(' SEND');
+const okStatus = Buffer.from(' 200 OK');
+const toPathIs = Buffer.from('\r\nTo-Path: ');
+const fromPathIs = Buffer.from('\r\nFrom-Path: ');
+const messageIdIs = Buffer.from('Message-ID: ');
+const byteRangeIs = Buffer.from('\r\nByte-Range: ');
+const contentTypeIs = Buffer.from('Content-Type: ');
+const newline = Buffer.from('\r\n');
+const blankLine = Buffer.from('\r\n\r\n');
+const hyphens = Buffer.from('-------');
+const endings: Readonly<Record<Flag, Buffer>> = {
+  $: Buffer.from('$\r\n'),
+  '+': Buffer.from('+\r\n'),
+  '#': Buffer.from('#\r\n'),
+};
+
 export interface ByteSink {
   /** Characters up to U+00FF, an octet each. */
   latin1(text: string): void;
@@ -12,12 +30,16 @@ export interface ByteSink {
   number(value: number): void;
   /** Octets; the sink copies them, or keeps the view: the caller does not change them afterwards. */
   bytes(octets: Uint8Array): void;
+  /** A few octets from an offset, which are copied. */
+  part(octets: Uint8Array, from: number, length: number): void;
 }
 
+/** A transaction id: text, or something that can write its octets. */
+export type TransactionId = string | {write(sink: ByteSink): void};
+
 export interface SendHead {
-  /** Lists of URIs, separated by blanks. */
-  readonly toPath: Octets;
-  readonly fromPath: Octets;
+  /** What `pathLines` made. */
+  readonly paths: Uint8Array;
   readonly messageId: Octets;
   readonly byteRange: ByteRange;
   /** Left out where undefined, which means `yes`. */
@@ -27,7 +49,10 @@ export interface SendHead {
   readonly contentType?: Octets | undefined;
 }
 
-export interface SendFrame extends SendHead {
+export interface SendFrame extends Omit<SendHead, 'paths'> {
+  /** Lists of URIs, separated by blanks. */
+  readonly toPath: Octets;
+  readonly fromPath: Octets;
   readonly transactionId: string;
   /** Written only with a `contentType`. */
   readonly body?: Uint8Array | undefined;
@@ -53,23 +78,37 @@ export interface ReportFrame {
   readonly status: number;
 }
 
+/** The lines of To-Path and From-Path, the end of the start line before them: the same in many frames, and written once for all. */
+export function pathLines(toPath: Octets, fromPath: Octets): Buffer {
+  return bytesOf((sink) => {
+    sink.bytes(toPathIs);
+    put(sink, toPath);
+    sink.bytes(fromPathIs);
+    put(sink, fromPath);
+    sink.bytes(newline);
+  });
+}
+
 /** Start line and headers of a SEND, and the blank line where a body follows. The frame is then ended by `writeEndLine`. */
-export function writeSendHead(sink: ByteSink, transactionId: string, head: SendHead): void {
-  writeRequest(sink, transactionId, 'SEND', head);
+export function writeSendHead(sink: ByteSink, transactionId: TransactionId, head: SendHead): void {
+  writeStart(sink, transactionId);
+  sink.bytes(sendMethod);
+  sink.bytes(head.paths);
+  writeRange(sink, head);
   if (head.successReport === true) sink.latin1('Success-Report: yes\r\n');
   if (head.failureReport !== undefined) sink.latin1(`Failure-Report: ${head.failureReport}\r\n`);
   if (head.contentType === undefined) return;
-  sink.latin1('Content-Type: ');
+  sink.bytes(contentTypeIs);
   put(sink, head.contentType);
-  sink.latin1('\r\n\r\n');
+  sink.bytes(blankLine);
 }
 
 /** The end-line; `afterBody`: with the CRLF that separates it from a body. Goes into the same write as the body's last octets. */
-export function writeEndLine(sink: ByteSink, transactionId: string, flag: Flag, afterBody: boolean): void {
-  sink.latin1(afterBody ? '\r\n-------' : '-------');
-  sink.latin1(transactionId);
-  sink.latin1(flag);
-  sink.latin1('\r\n');
+export function writeEndLine(sink: ByteSink, transactionId: TransactionId, flag: Flag, afterBody: boolean): void {
+  if (afterBody) sink.bytes(newline);
+  sink.bytes(hyphens);
+  writeId(sink, transactionId);
+  sink.bytes(endings[flag]);
 }
 
 /**
@@ -81,27 +120,34 @@ export function writeSend(sink: ByteSink, frame: SendFrame): void {
   if (frame.body !== undefined && occursIn(frame.transactionId, frame.body)) {
     throw new RangeError('the body holds the end-line of this transaction id');
   }
-  writeSendHead(sink, frame.transactionId, frame);
+  writeSendHead(sink, frame.transactionId, {...frame, paths: pathLines(frame.toPath, frame.fromPath)});
   if (hasBody && frame.body !== undefined) sink.bytes(frame.body);
   writeEndLine(sink, frame.transactionId, frame.flag, hasBody);
 }
 
 /** A response (RFC 4975 §7.2). */
-export function writeResponse(sink: ByteSink, frame: ResponseFrame): void {
-  sink.latin1('MSRP ');
-  put(sink, frame.transactionId);
-  sink.latin1(frame.status === 200 ? ' 200 OK\r\nTo-Path: ' : ` ${statusLine(frame.status)}\r\nTo-Path: `);
-  put(sink, frame.toPath);
-  sink.latin1('\r\nFrom-Path: ');
-  put(sink, frame.fromPath);
-  sink.latin1('\r\n-------');
-  put(sink, frame.transactionId);
-  sink.latin1('$\r\n');
+export function writeResponse(sink: ByteSink, {transactionId, toPath, fromPath, status}: ResponseFrame): void {
+  writeAnswer(sink, transactionId, pathLines(toPath, fromPath), status);
+}
+
+/** A response whose paths are written already. */
+export function writeAnswer(sink: ByteSink, transactionId: Octets, paths: Uint8Array, status: number): void {
+  sink.bytes(msrp);
+  put(sink, transactionId);
+  if (status === 200) sink.bytes(okStatus);
+  else sink.latin1(` ${statusLine(status)}`);
+  sink.bytes(paths);
+  sink.bytes(hyphens);
+  put(sink, transactionId);
+  sink.bytes(endings.$);
 }
 
 /** A REPORT (RFC 4975 §7.1.2). It is never answered. */
 export function writeReport(sink: ByteSink, frame: ReportFrame): void {
-  writeRequest(sink, frame.transactionId, 'REPORT', frame);
+  writeStart(sink, frame.transactionId);
+  sink.latin1(' REPORT');
+  sink.bytes(pathLines(frame.toPath, frame.fromPath));
+  writeRange(sink, frame);
   sink.latin1(`Status: 000 ${statusLine(frame.status)}\r\n`);
   writeEndLine(sink, frame.transactionId, '$', false);
 }
@@ -142,27 +188,27 @@ export function bytesOf(write: (sink: ByteSink) => void): Buffer {
     latin1: (text) => pieces.push(Buffer.from(text, 'latin1')),
     number: (value) => pieces.push(Buffer.from(String(value))),
     bytes: (octets) => pieces.push(octets),
+    part: (octets, from, length) => pieces.push(octets.slice(from, from + length)),
   });
   return Buffer.concat(pieces);
 }
 
-function writeRequest(
-  sink: ByteSink,
-  transactionId: string,
-  method: string,
-  head: Omit<SendHead, 'failureReport'>,
-): void {
-  sink.latin1('MSRP ');
-  sink.latin1(transactionId);
-  sink.latin1(method === 'SEND' ? ' SEND\r\nTo-Path: ' : ` ${method}\r\nTo-Path: `);
-  put(sink, head.toPath);
-  sink.latin1('\r\nFrom-Path: ');
-  put(sink, head.fromPath);
-  sink.latin1('\r\nMessage-ID: ');
+function writeStart(sink: ByteSink, transactionId: TransactionId): void {
+  sink.bytes(msrp);
+  writeId(sink, transactionId);
+}
+
+function writeId(sink: ByteSink, transactionId: TransactionId): void {
+  if (typeof transactionId === 'string') sink.latin1(transactionId);
+  else transactionId.write(sink);
+}
+
+function writeRange(sink: ByteSink, head: Pick<SendHead, 'messageId' | 'byteRange'>): void {
+  sink.bytes(messageIdIs);
   put(sink, head.messageId);
-  sink.latin1('\r\nByte-Range: ');
+  sink.bytes(byteRangeIs);
   putByteRange(sink, head.byteRange);
-  sink.latin1('\r\n');
+  sink.bytes(newline);
 }
 
 function putByteRange(sink: ByteSink, {start, end, total}: ByteRange): void {

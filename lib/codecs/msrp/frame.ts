@@ -35,6 +35,8 @@ export interface FrameHead {
   readonly fault: string | undefined;
   /** A field as text, a character an octet; empty where absent. `known` itself where it is the same: what repeats costs no memory. */
   text(field: HeadField, known?: string): string;
+  /** An octet of the transaction id; 0 behind its end. */
+  idOctet(at: number): number;
   /** Whether a field is there, be it empty. */
   has(field: HeadField): boolean;
   /** Any header by its name, in lower case; undefined when absent. Not for the hot path. */

@@ -207,6 +207,12 @@ export class HeadReader implements FrameHead {
     return this.#spans[2 * fields[field] + 1] !== 0;
   }
 
+  idOctet(at: number): number {
+    const from = this.#spans[2 * transactionId] ?? 0;
+    const isIn = from + at < (this.#spans[2 * transactionId + 1] ?? 0);
+    return isIn ? (this.#bytes[this.#origin + from + at] ?? 0) : 0;
+  }
+
   text(field: HeadField, known?: string): string {
     const which = fields[field];
     const isCommon = which === toPath || which === fromPath || which === contentType;
