@@ -38,7 +38,7 @@ export class Call {
   readonly role: 'caller' | 'callee';
   readonly invite: SipRequest;
   readonly response: SipResponse;
-  /** Resolves once the call is over; never rejects. */
+  /** Resolves once the call is over, and the peer's BYE answered; never rejects. */
   readonly ended: Promise<CallEnd>;
   /** re-INVITE or UPDATE of the peer; without a listener it gets 200 with our description as it stands. */
   onOffer: ((request: SipRequest) => CallAnswer) | undefined;
@@ -146,9 +146,11 @@ export class Call {
   }
 
   async #receiveBye(request: SipRequest, transaction: ServerTransaction): Promise<void> {
-    this.#end({by: 'peer', reason: headerOf(request, 'Reason')});
+    const first = this.#over === undefined;
+    this.#over ??= {by: 'peer', reason: headerOf(request, 'Reason')};
     const answer = this.onBye === undefined ? {status: 200} : await this.onBye(request);
     if (answer !== undefined) this.#answer(transaction, answer);
+    if (first) this.#leave(this.#over);
   }
 
   #sessionAsItStands(request: SipRequest): CallAnswer {
@@ -173,6 +175,10 @@ export class Call {
   #end(end: CallEnd): void {
     if (this.#over !== undefined) return;
     this.#over = end;
+    this.#leave(end);
+  }
+
+  #leave(end: CallEnd): void {
     this.#options.onEnd();
     this.#resolveEnded(end);
   }
