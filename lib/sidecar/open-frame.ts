@@ -1,6 +1,6 @@
 /** A frame that is being written while its body still comes. */
 import type {Flag} from '../codecs/msrp/frame.ts';
-import {writeEndLine} from '../codecs/msrp/frame-writer.ts';
+import {writeEndLine, type TransactionId} from '../codecs/msrp/frame-writer.ts';
 import type {Output} from './output.ts';
 import type {Transaction} from './transactions.ts';
 
@@ -21,6 +21,8 @@ export class Frame implements OpenFrame {
   ended = false;
   readonly #output: Output;
   readonly #transaction: Transaction;
+  /** Its text where the answer may come before the end: the transaction's place is another's then. */
+  readonly #id: TransactionId;
   readonly #whole: boolean;
   readonly #onWritten: (frame: Frame) => void;
   #tail = nothing;
@@ -29,6 +31,7 @@ export class Frame implements OpenFrame {
   constructor(output: Output, transaction: Transaction, whole: boolean, onWritten: (frame: Frame) => void) {
     this.#output = output;
     this.#transaction = transaction;
+    this.#id = whole ? transaction : transaction.id;
     this.#whole = whole;
     this.#onWritten = onWritten;
   }
@@ -51,7 +54,7 @@ export class Frame implements OpenFrame {
     this.ended = true;
     this.interrupted = interrupted;
     if (this.#tail.length > 0) this.#output.bytes(this.#tail);
-    writeEndLine(this.#output, this.#transaction, flag, true);
+    writeEndLine(this.#output, this.#id, flag, true);
     this.#transaction.end = this.#output.enqueued;
     this.#onWritten(this);
   }

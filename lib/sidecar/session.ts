@@ -7,6 +7,7 @@ import {proves} from './certificates.ts';
 import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
+import {Unfinished, Unsettled} from './ledger.ts';
 import type {Refusal} from './limits.ts';
 import type {Owner, SessionEnd} from './owner.ts';
 import type {Relay} from './relay.ts';
@@ -62,10 +63,10 @@ export class Session {
   relay: Relay | undefined;
   /** Relays that carry to this leg's peer what partners' peers send. */
   readonly feeders = new Set<Relay>();
-  /** Messages whose chunks still come, by Message-ID. */
-  readonly #assembling = new Map<string, Transfer>();
+  /** Messages whose chunks still come. */
+  readonly #assembling = new Unfinished();
   /** Messages that are whole and not settled. */
-  readonly #unsettled = new Set<Transfer>();
+  readonly #unsettled = new Unsettled();
   #refuses: boolean;
   #end: SessionEnd | undefined;
   #ended = false;
@@ -115,7 +116,7 @@ export class Session {
   }
 
   /** Whole messages without a settlement. */
-  get unsettled(): ReadonlySet<Transfer> {
+  get unsettled(): Iterable<Transfer> {
     return this.#unsettled;
   }
 
@@ -327,7 +328,7 @@ export class Session {
     const known = this.#assembling.get(messageId);
     if (known?.settled !== undefined) {
       return answering(connection, head, known.settled, (flag) => {
-        if (flag !== '+') this.#assembling.delete(known.messageId);
+        if (flag !== '+') this.#assembling.delete(known);
       });
     }
     if (known === undefined && (this.#refuses || this.#end !== undefined)) return answering(connection, head, 481);
@@ -345,7 +346,7 @@ export class Session {
     const transfer = known ?? new Transfer(this, head, messageId);
     const chunk = new Chunk(transfer, connection, head);
     if (known === undefined) {
-      this.#assembling.set(transfer.messageId, transfer);
+      this.#assembling.add(transfer);
       this.relay?.adopt(transfer);
     }
     transfer.statedTotal ??= head.byteRange?.total;
@@ -374,18 +375,18 @@ export class Session {
     const flag = chunk.flag ?? '$';
     if (transfer.settled !== undefined) {
       chunk.answer(transfer.settled);
-      if (flag !== '+') this.#assembling.delete(transfer.messageId);
+      if (flag !== '+') this.#assembling.delete(transfer);
       return;
     }
     if (flag === '#') {
-      this.#assembling.delete(transfer.messageId);
+      this.#assembling.delete(transfer);
       transfer.relay?.abort(transfer);
       chunk.answer(200);
       transfer.settle(200);
       return;
     }
     if (transfer.add(chunk)) {
-      this.#assembling.delete(transfer.messageId);
+      this.#assembling.delete(transfer);
       this.#unsettled.add(transfer);
     }
     if (transfer.relay) transfer.relay.end(chunk, flag);
@@ -428,14 +429,14 @@ export class Session {
   relayTo(relay: Relay): void {
     this.#refuses = false;
     this.relay = relay;
-    for (const transfer of [...this.offers.takeWaiting(), ...this.#assembling.values()]) {
+    for (const transfer of [...this.offers.takeWaiting(), ...this.#assembling.all()]) {
       if (transfer.settled === undefined) relay.adopt(transfer);
     }
   }
 
   /** What a relay carries and is not answered goes to it anew. */
   resend(relay: Relay): void {
-    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) {
+    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) {
       if (transfer.relay !== relay || transfer.settled !== undefined) continue;
       transfer.pending = 0;
       transfer.writtenAt = Infinity;
@@ -447,7 +448,7 @@ export class Session {
   /** A relay carries nothing any more: what it had unsettled is kept, and offered, whole messages in order of their completion. */
   takeBack(relay: Relay, status: number | undefined): void {
     if (this.relay === relay) this.relay = undefined;
-    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) {
+    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) {
       if (transfer.relay !== relay) continue;
       transfer.relay = undefined;
       transfer.pending = 0;
@@ -473,8 +474,8 @@ export class Session {
     if (this.#end !== undefined) return;
     this.#end = why;
     this.#attempt += 1;
-    for (const transfer of this.#assembling.values()) transfer.relay?.abort(transfer);
-    for (const transfer of this.#assembling.values()) transfer.spool.release();
+    for (const transfer of this.#assembling.all()) transfer.relay?.abort(transfer);
+    for (const transfer of this.#assembling.all()) transfer.spool.release();
     this.#assembling.clear();
     this.sender.lost();
     this.exchange.onSessionEnding(this, status);
@@ -497,7 +498,7 @@ export class Session {
     this.#ended = true;
     this.#end ??= 'released';
     this.exchange.removeSession(this);
-    for (const transfer of [...this.#unsettled, ...this.#assembling.values()]) transfer.spool.release();
+    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) transfer.spool.release();
     this.#unsettled.clear();
     this.#assembling.clear();
     if (abruptly && this.connection?.sessions.size === 1) this.connection.destroy();
@@ -513,16 +514,16 @@ export class Session {
     // Whose sender is not read cannot go on.
     const unread = this.connection?.paused === true;
     for (const transfer of this.#unsettled) if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
-    for (const transfer of unread ? [] : this.#assembling.values()) {
+    for (const transfer of unread ? [] : this.#assembling.all()) {
       if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
       if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
       this.#refuse('unfinishedMessage');
-      this.#assembling.delete(transfer.messageId);
+      this.#assembling.delete(transfer);
       transfer.relay?.abort(transfer);
       transfer.settle(408);
     }
     if (idleSessionSeconds === 0 || this.#end !== undefined) return;
-    const touched = Math.max(this.lastActivity, ...Array.from(this.#assembling.values(), (each) => each.touchedAt));
+    const touched = Math.max(this.lastActivity, ...this.#assembling.all().map((each) => each.touchedAt));
     if (unread || now - touched < idleSessionSeconds * 1000) return;
     this.#refuse('idleSession');
     this.end('idle');

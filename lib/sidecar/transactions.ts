@@ -17,7 +17,7 @@ export interface TransactionOwner<Context> {
 
 /** What is known of a request of ours, whoever made it. */
 export interface Transaction {
-  /** Its id as text, and into what is sent. */
+  /** Its id, as text or into what is sent: until it is answered. */
   readonly id: string;
   write(sink: ByteSink): void;
   /** Total of octets enqueued on the connection when its last octet was; infinite while it is being written. */

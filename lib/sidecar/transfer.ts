@@ -44,6 +44,9 @@ export class Transfer {
   /** Ended and unanswered, in order of their end, and the one that completed the message: the last to be answered. */
   #unanswered: Chunk[] = none;
   completing: Chunk | undefined;
+  /** Its neighbours among the unsettled ones of its session (ledger.ts). */
+  before: Transfer | undefined;
+  after: Transfer | undefined;
   /** Milliseconds of the clock. */
   touchedAt: number;
 

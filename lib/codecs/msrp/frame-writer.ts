@@ -17,11 +17,9 @@ const contentTypeIs = Buffer.from('Content-Type: ');
 const newline = Buffer.from('\r\n');
 const blankLine = Buffer.from('\r\n\r\n');
 const hyphens = Buffer.from('-------');
-const endings: Readonly<Record<Flag, Buffer>> = {
-  $: Buffer.from('$\r\n'),
-  '+': Buffer.from('+\r\n'),
-  '#': Buffer.from('#\r\n'),
-};
+const ended = Buffer.from('$\r\n');
+const continued = Buffer.from('+\r\n');
+const givenUp = Buffer.from('#\r\n');
 
 export interface ByteSink {
   /** Characters up to U+00FF, an octet each. */
@@ -108,7 +106,7 @@ export function writeEndLine(sink: ByteSink, transactionId: TransactionId, flag:
   if (afterBody) sink.bytes(newline);
   sink.bytes(hyphens);
   writeId(sink, transactionId);
-  sink.bytes(endings[flag]);
+  sink.bytes(flag === '$' ? ended : flag === '+' ? continued : givenUp);
 }
 
 /**
@@ -139,7 +137,7 @@ export function writeAnswer(sink: ByteSink, transactionId: Octets, paths: Uint8A
   sink.bytes(paths);
   sink.bytes(hyphens);
   put(sink, transactionId);
-  sink.bytes(endings.$);
+  sink.bytes(ended);
 }
 
 /** A REPORT (RFC 4975 §7.1.2). It is never answered. */

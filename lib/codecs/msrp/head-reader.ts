@@ -204,7 +204,7 @@ export class HeadReader implements FrameHead {
   }
 
   has(field: HeadField): boolean {
-    return this.#spans[2 * fields[field] + 1] !== 0;
+    return this.#spans[2 * numberOf(field) + 1] !== 0;
   }
 
   idOctet(at: number): number {
@@ -214,7 +214,7 @@ export class HeadReader implements FrameHead {
   }
 
   text(field: HeadField, known?: string): string {
-    const which = fields[field];
+    const which = numberOf(field);
     const isCommon = which === toPath || which === fromPath || which === contentType;
     if (!isCommon || this.#like === undefined) return this.#textOf(which, known);
     return (this.#like.texts[which] ??= this.#textOf(which, known));
@@ -392,13 +392,20 @@ function knownHeader(bytes: Buffer, from: number, to: number): number {
   return -1;
 }
 
-const fields: Readonly<Record<HeadField, number>> = {
-  'to-path': toPath,
-  'from-path': fromPath,
-  'message-id': messageId,
-  'content-type': contentType,
-  'transaction-id': transactionId,
-};
+function numberOf(field: HeadField): number {
+  switch (field) {
+    case 'to-path':
+      return toPath;
+    case 'from-path':
+      return fromPath;
+    case 'message-id':
+      return messageId;
+    case 'content-type':
+      return contentType;
+    case 'transaction-id':
+      return transactionId;
+  }
+}
 
 /** Whether the octets are those of an ASCII text. */
 function isWord(bytes: Buffer, from: number, to: number, word: string): boolean {
