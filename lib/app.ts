@@ -6,6 +6,8 @@ import {ensureEmbeddedServer, type EmbeddedServerProcess} from './adapters/drach
 import {watchEventLoop} from './adapters/event-loop.ts';
 import {openStore} from './adapters/open-store.ts';
 import {openMediaPlane} from './adapters/sidecar/open-media-plane.ts';
+import {noPlugins, openPlugins, type LoadedPlugin, type PluginHost} from './hooks/host.ts';
+import {observedStore} from './hooks/observed-store.ts';
 import type {App, PartState} from './ports/app.ts';
 import {policyOf, servedRulesOf, trustOf} from './policy.ts';
 import {systemClock, type Clock} from './ports/clock.ts';
@@ -38,6 +40,8 @@ export interface Parts {
   readonly drainMilliseconds: number;
   /** The SIP server, where it is a process of our own. */
   readonly own?: EmbeddedServerProcess;
+  /** The operator's; none where it is left out. */
+  readonly plugins?: PluginHost;
   readonly clock?: Clock;
   readonly ids?: Ids;
   readonly random?: Random;
@@ -64,7 +68,10 @@ export interface CpmFunction {
 
 /** Puts the procedures between the parts. */
 export function createFunction(parts: Parts): CpmFunction {
-  const {sip, media, store, policy, rules, log, clock = systemClock, ids = randomIds, random = systemRandom} = parts;
+  const {sip, media, policy, rules, log, plugins = noPlugins} = parts;
+  const {clock = systemClock, ids = randomIds, random = systemRandom} = parts;
+  const {hooks} = plugins;
+  const store = observedStore(parts.store, hooks);
   const sessions = createChatSessions();
   const overload = createOverload({policy, sessions, eventLoopDelay: watchEventLoop(), clock, log});
   const context: Context = {
@@ -76,9 +83,10 @@ export function createFunction(parts: Parts): CpmFunction {
     random,
     log,
     policy,
-    users: createServedUsers({rules, store, clock, log}),
+    users: createServedUsers({rules, store, clock, log, hooks}),
     sessions,
     overload,
+    hooks,
     deliveries: createDeliveries(
       () => context,
       async (...work) => deliverDeferred(context, ...work),
@@ -136,6 +144,7 @@ export function createFunction(parts: Parts): CpmFunction {
           await sip.close();
           await media.close();
           await parts.own?.stop();
+          await plugins.close();
           await store.close();
         })();
         return drained;
@@ -147,8 +156,9 @@ export function createFunction(parts: Parts): CpmFunction {
 }
 
 /** Opens every part that a configuration names, starting processes of our own where it names none. */
-export async function openParts(config: Config, log: Log): Promise<Parts> {
+export async function openParts(config: Config, log: Log, loaded: readonly LoadedPlugin[] = []): Promise<Parts> {
   const clock = systemClock;
+  const plugins = await openPlugins(loaded, {...config.hooks, clock, log});
   const store = await openStore(config.store, {clock, node: config.node.name});
   const media = await openMediaPlane(config, {clock, log});
   const {drachtio, embedded} = config.sip;
@@ -161,7 +171,7 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
   const servers = addresses.map((address) => connectServer(address, {clock, log}));
   const listener = await listenerFor(config, servers, log);
   const sip = createSip({...sipOptions(config), servers, listener, clock, log});
-  return {sip, media, store, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
+  return {sip, media, store, plugins, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
 }
 
 /** Where drachtio servers connect to us, where they are to. */
@@ -187,13 +197,19 @@ export async function serveNetwork(parts: Parts): Promise<ReloadableApp> {
  * The PF as a module of an application that has its own `srf`: requests for CPM sessions of served users are handled here, all others go to
  * the handlers that the application registered before and after this call. Resolves when the PF works.
  */
-export async function serveApplication(srf: unknown, config: Config, log: Log): Promise<App> {
+export async function serveApplication(
+  srf: unknown,
+  config: Config,
+  log: Log,
+  load: () => Promise<readonly LoadedPlugin[]>,
+): Promise<App> {
   const clock = systemClock;
   const sip = createSip({...sipOptions(config), servers: [useServer(srf, 'application', {clock, log})], clock, log});
   const opened = (async () => {
+    const plugins = await openPlugins(await load(), {...config.hooks, clock, log});
     const store = await openStore(config.store, {clock, node: config.node.name});
     const media = await openMediaPlane(config, {clock, log});
-    return createFunction({sip, media, store, ...fromConfig(config), clock, log});
+    return createFunction({sip, media, store, plugins, ...fromConfig(config), clock, log});
   })();
   // Registered before anything is awaited, so that the application's own order of handlers stands.
   const attached = sip.attach(

@@ -48,6 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
   config: ['cpm', 'errors.ts', 'certificate-files.ts'],
   clause: ['cpm'],
   'log.ts': ['ports/log.ts'],
+  'plugins.ts': '*',
   'version.ts': [],
   phone: ['cpm', 'codecs', 'errors.ts', 'embedded-drachtio', 'ports/clock.ts', 'ports/ids.ts'],
   demo: '*',

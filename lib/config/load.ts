@@ -23,8 +23,19 @@ export type Config = DeepReadonly<
   }
 >;
 
+/** A configuration, and what is needed to say where in its file something else is wrong with it. */
+export interface ReadConfig {
+  readonly config: Config;
+  /** The folder that paths are relative to. */
+  readonly folder: string;
+  readonly mistake: (path: readonly string[], sentence: string) => Mistake;
+}
+
 /** Reads a configuration file; see `parseConfig`. A file that cannot be read is a mistake, too. */
-export function loadConfig(file: string, env: NodeJS.ProcessEnv): Config {
+export const loadConfig = (file: string, env: NodeJS.ProcessEnv): Config => readConfigFile(file, env).config;
+
+/** As `loadConfig`, with the places. */
+export function readConfigFile(file: string, env: NodeJS.ProcessEnv): ReadConfig {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -32,7 +43,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): Config {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigError([{file, line: 1, key: '', sentence: `cannot be read: ${why}`}]);
   }
-  return parseConfig(text, file, env);
+  return readConfig(text, file, env);
 }
 
 /**
@@ -40,7 +51,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): Config {
  * `name` is the file's name: it stands in front of mistakes, and paths are read relative to its folder.
  * Throws `ConfigError` (`CPM_CONFIG`) with every mistake found.
  */
-export function parseConfig(text: string, name: string, env: NodeJS.ProcessEnv): Config {
+export const parseConfig = (text: string, name: string, env: NodeJS.ProcessEnv): Config =>
+  readConfig(text, name, env).config;
+
+/** As `parseConfig`, with the places. */
+export function readConfig(text: string, name: string, env: NodeJS.ProcessEnv): ReadConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, {lineCounter: lines, prettyErrors: false});
   const mistake = (offset: number, key: string, sentence: string): Mistake => ({
@@ -59,18 +74,19 @@ export function parseConfig(text: string, name: string, env: NodeJS.ProcessEnv):
   );
   if (unset.length > 0) throw new ConfigError(unset);
 
+  const mistakeAt = (path: readonly string[], sentence: string): Mistake =>
+    mistake(offsetOf(document, path), path.join('.'), sentence);
   const given: unknown = document.toJS() ?? {};
   const result = schema.safeParse(given);
-  if (!result.success) {
-    const found = result.error.issues.flatMap((issue) => describe(issue, given));
-    throw new ConfigError(found.map(({path, sentence}) => mistake(offsetOf(document, path), path.join('.'), sentence)));
-  }
-  const config = complete(result.data, nodePath.dirname(nodePath.resolve(name)));
-  const unusable = unusableFiles(config).map(({path, sentence}) =>
-    mistake(offsetOf(document, path), path.join('.'), sentence),
-  );
+  if (!result.success)
+    throw new ConfigError(
+      findingsOf(result.error, given, outline).map(({path, sentence}) => mistakeAt(path, sentence)),
+    );
+  const folder = nodePath.dirname(nodePath.resolve(name));
+  const config = complete(result.data, folder);
+  const unusable = unusableFiles(config).map(({path, sentence}) => mistakeAt(path, sentence));
   if (unusable.length > 0) throw new ConfigError(unusable);
-  return config;
+  return {config, folder, mistake: mistakeAt};
 }
 
 /** Puts the environment's values in, and takes keys without a value out. Answers the variables that are not there. */
@@ -106,16 +122,20 @@ function unusableFiles({relay}: Config): Finding[] {
   });
 }
 
-interface Finding {
+export interface Finding {
   readonly path: readonly string[];
   readonly sentence: string;
 }
 
-/** A finding of the schema in our words; an issue about several unknown keys is several findings. */
-function describe(issue: z.core.$ZodIssue, given: unknown): Finding[] {
+/** What a schema found wrong with a value, in our words; `root` is the schema's outline. */
+export const findingsOf = (error: z.ZodError, given: unknown, root: Outline | undefined): readonly Finding[] =>
+  error.issues.flatMap((issue) => describe(issue, given, root));
+
+/** An issue about several unknown keys is several findings. */
+function describe(issue: z.core.$ZodIssue, given: unknown, root: Outline | undefined): Finding[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(outlineAt(path)?.keys ?? {});
+    const known = Object.keys(outlineIn(root, path)?.keys ?? {});
     return issue.keys.map((key) => {
       const meant = didYouMean(key, known);
       const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`;
@@ -124,10 +144,13 @@ function describe(issue: z.core.$ZodIssue, given: unknown): Finding[] {
   }
   if (issue.code === 'custom' && issue.message !== 'Invalid input')
     return [{path, sentence: `expected ${issue.message}`}];
-  const at = outlineAt(path);
+  const at = outlineIn(root, path);
   const found = at?.secret === true ? '' : `, found ${show(valueAt(given, path))}`;
   return [{path, sentence: `expected ${at?.expected ?? issue.message}${found}`}];
 }
+
+const outlineIn = (root: Outline | undefined, path: readonly string[]): Outline | undefined =>
+  root === undefined ? undefined : outlineAt(path, root);
 
 function valueAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
@@ -175,7 +198,8 @@ function complete(parsed: Parsed, folder: string): Config {
   return absolute(derived, outline, folder) as Config;
 }
 
-function absolute(value: unknown, at: Outline, folder: string): unknown {
+/** The value with its paths, as the outline names them, relative to a folder. */
+export function absolute(value: unknown, at: Outline, folder: string): unknown {
   if (at.path && typeof value === 'string') return nodePath.resolve(folder, value);
   if (at.type !== 'section' || typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

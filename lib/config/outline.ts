@@ -44,11 +44,21 @@ interface Node {
 export const outline: Outline = outlineOf(z.toJSONSchema(schema, {io: 'input', reused: 'inline'}) as Node);
 
 /** The outline at a path of keys; list positions stand for the list's items. Undefined where the schema has no such key. */
-export function outlineAt(path: readonly PropertyKey[]): Outline | undefined {
+export function outlineAt(path: readonly PropertyKey[], root: Outline = outline): Outline | undefined {
   return path.reduce<Outline | undefined>(
     (at, key) => (at?.type === 'list' ? at.items : (at?.keys[String(key)] ?? at?.others)),
-    outline,
+    root,
   );
+}
+
+/** The outline of another schema: that of a plugin's options. Undefined where it cannot be told. */
+export function outlineOfSchema(of: z.ZodType): Outline | undefined {
+  try {
+    return outlineOf(z.toJSONSchema(of, {io: 'input', reused: 'inline', unrepresentable: 'any'}) as Node);
+  } catch {
+    // Of another version of zod: its own words stand in for ours.
+    return undefined;
+  }
 }
 
 function outlineOf(node: Node): Outline {

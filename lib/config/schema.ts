@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {cpm} from './cpm.ts';
 import {overload} from './overload.ts';
+import {hooks, plugins} from './plugins.ts';
 import {relay} from './relay.ts';
 import {sip} from './sip.ts';
 import {file, host, identity, isLoopback, listenPort, loopback, text, whole} from './values.ts';
@@ -84,7 +85,7 @@ const log = z
 
 /** The whole configuration, as a file may state it. */
 export const schema = z
-  .strictObject({node, sip, cpm, served, overload, relay, store, admin, log})
+  .strictObject({node, sip, cpm, served, overload, relay, store, hooks, plugins, admin, log})
   .superRefine((config, context) => {
     const mistake = (path: readonly string[], message: string): void => {
       context.addIssue({code: 'custom', path: [...path], message});

@@ -1,3 +1,4 @@
+import type {Hooks} from '../hooks/lifecycle.ts';
 import type {Clock} from '../ports/clock.ts';
 import type {DialogRecords} from '../ports/dialog-records.ts';
 import type {Ids} from '../ports/ids.ts';
@@ -75,5 +76,7 @@ export interface Context {
   readonly sessions: ChatSessions;
   readonly deliveries: Deliveries;
   readonly overload: Overload;
+  /** What the operator's plugins have hooked into; empty without any. */
+  readonly hooks: Hooks;
   readonly dialogs: Pick<DialogRecords, 'record' | 'forget'>;
 }

@@ -5,6 +5,7 @@ import {canonicalAddress} from '../cpm/address.ts';
 import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
 import type {Note} from '../cpm/history.ts';
 import type {Context} from './context.ts';
+import {viewOfNotifications} from './views.ts';
 import {pagerMessage, routeTo} from './terminating/delivery-invite.ts';
 
 interface Content {
@@ -14,9 +15,9 @@ interface Content {
 
 /**
  * What a notification did: `none` is no notification; `noted` released what it reports on and is on its way already; `forwarded` is kept
- * durably for the sender and on its way; `store-away` could not be kept, the client keeps it.
+ * durably for the sender and on its way; `store-away` could not be kept, the client keeps it; `refused`: so says a plugin.
  */
-export type Noted = 'none' | 'noted' | 'forwarded' | 'store-away';
+export type Noted = 'none' | 'noted' | 'forwarded' | 'store-away' | 'refused';
 
 export interface NotificationSource {
   /** Key of the user who says it. */
@@ -47,8 +48,12 @@ export async function noteNotifications(context: Context, source: NotificationSo
   }
 
   if (notifications.length === 0) return 'none';
+  const answer =
+    session && (await context.hooks.beforeNotification?.(viewOfNotifications(author, session, notifications)));
+  if (answer === 'refuse') return 'refused';
   try {
-    if (session !== undefined) await keepNotification(context, author, content, session, notifications);
+    if (session !== undefined && answer !== 'discard')
+      await keepNotification(context, author, content, session, notifications);
     for (const notification of notifications) {
       await release(context, source, notification);
       source.onNoted?.(notification.messageId);
@@ -88,7 +93,7 @@ async function release(
 
 /** Notifications that the PF makes in a client's place are kept the same way as the client's own. */
 export async function keepNotification(
-  {store, clock, policy, users}: Pick<Context, 'store' | 'clock' | 'policy' | 'users'>,
+  {store, clock, policy, users, hooks}: Pick<Context, 'store' | 'clock' | 'policy' | 'users' | 'hooks'>,
   author: string,
   content: Content,
   session: OriginalSession,
@@ -125,6 +130,7 @@ export async function keepNotification(
       },
     },
   ]);
+  hooks.afterNotification?.(viewOfNotifications(author, session, notifications));
 }
 
 const ownMessageId = ({contentType, bytes}: Content): string | undefined =>

@@ -17,7 +17,7 @@ const asksFor = {delivered: 'positive-delivery', failed: 'negative-delivery'} as
  * @clause CPM-CF 8.3.4 A19 A20
  */
 export async function notifySender(
-  context: Pick<Context, 'store' | 'clock' | 'policy' | 'users' | 'ids' | 'deliveries'>,
+  context: Pick<Context, 'store' | 'clock' | 'policy' | 'users' | 'ids' | 'deliveries' | 'hooks'>,
   message: DeferredMessage,
   status: keyof typeof asksFor,
 ): Promise<void> {

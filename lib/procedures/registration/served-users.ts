@@ -1,9 +1,11 @@
 import {createBoundedMap} from '../../cpm/bounded-map.ts';
 import {canonicalAddress} from '../../cpm/address.ts';
+import type {Hooks} from '../../hooks/lifecycle.ts';
 import type {Log} from '../../ports/log.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
 import type {Store} from '../../ports/store.ts';
 import type {Clock} from '../../ports/clock.ts';
+import {viewOfRegistration} from '../views.ts';
 
 /** Who is served, as configured: users with their identities, whole domains, number ranges, and a hook that may say more. */
 export interface ServedRules {
@@ -53,8 +55,9 @@ export function createServedUsers(deps: {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
+  readonly hooks?: Pick<Hooks, 'afterRegistration'>;
 }): ServedUsers {
-  const {store, clock, log} = deps;
+  const {store, clock, log, hooks = {}} = deps;
   let {rules} = deps;
   let configured = keysByIdentity(rules);
   const unwritten = new Map<string, Registration>();
@@ -116,6 +119,7 @@ export function createServedUsers(deps: {
       unwritten.set(registration.servedUser, registration);
       remembered.set(registration.servedUser, registration);
       await users.flush();
+      hooks.afterRegistration?.(viewOfRegistration(registration, true));
     },
     async forget(servedUser) {
       unwritten.delete(servedUser);
@@ -126,6 +130,8 @@ export function createServedUsers(deps: {
         log.warn({error}, 'a de-registration is remembered until the store is back');
         unwritten.set(servedUser, {servedUser, identities: [], contacts: [], servingNode: undefined, expiresAt: 0});
       }
+
+      hooks.afterRegistration?.(viewOfRegistration({servedUser, identities: [], contacts: []}, false));
     },
     async registration(servedUser) {
       let registration = unwritten.get(servedUser);

@@ -1,5 +1,7 @@
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {Note} from '../../cpm/history.ts';
+import type {Hooks} from '../../hooks/lifecycle.ts';
+import {viewOfMessage} from '../../hooks/views.ts';
 import type {LogFields} from '../../ports/log.ts';
 import type {Leg, SendOutcome} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
@@ -40,7 +42,7 @@ export async function sendBacklog(
   lease: UserLease,
   from?: number,
 ): Promise<BacklogResult> {
-  const {store, clock, log, policy} = context;
+  const {store, clock, log, policy, hooks} = context;
   let afterSequence = from;
   let skipped = 0;
   let sent = 0;
@@ -51,7 +53,9 @@ export async function sendBacklog(
   /** The next batch is read and sent while the one before it is still on its way. */
   async function sendNext(): Promise<boolean> {
     const window = {afterSequence, limit: batchMessages, maxBytes: batchBytes};
-    const messages = await store.deferredQueue.next(servedUser, sender, window);
+    const waiting = await store.deferredQueue.next(servedUser, sender, window);
+    const messages = hooks.beforeSend === undefined ? waiting : await admitted(waiting, hooks.beforeSend);
+    if (messages.length < waiting.length) broken = true;
     if (messages.length === 0) return false;
     afterSequence = messages.at(-1)?.sequence;
     underWay.push({messages, outcomes: Promise.all(messages.map(async (message) => leg.send(message)))});
@@ -98,6 +102,18 @@ export async function sendBacklog(
   }
 
   return {end: goesOn() ? 'empty' : 'broken', skipped, sent, awaited, afterSequence};
+}
+
+/** What plugins let go now: up to the first one that is to wait, as nothing overtakes it. */
+async function admitted(
+  messages: readonly DeferredMessage[],
+  beforeSend: NonNullable<Hooks['beforeSend']>,
+): Promise<readonly DeferredMessage[]> {
+  for (const [index, message] of messages.entries()) {
+    if ((await beforeSend({...viewOfMessage(message), id: message.id})) === 'later') return messages.slice(0, index);
+  }
+
+  return messages;
 }
 
 const outcomeText = (outcome: SendOutcome): string =>

@@ -1,6 +1,7 @@
 import {sipCause} from '../../codecs/sip-headers/reason.ts';
 import type {SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {viewOfSession} from '../views.ts';
 import type {ChatSession} from './chat-session.ts';
 import {completed, serviceUnavailable} from './reasons.ts';
 
@@ -10,7 +11,7 @@ import {completed, serviceUnavailable} from './reasons.ts';
  * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B10 B11
  */
 export async function byeOfNetwork(
-  {log}: Pick<Context, 'log'>,
+  {log, hooks}: Pick<Context, 'log' | 'hooks'>,
   session: ChatSession,
   bye: SipRequestView,
 ): Promise<SipReply | undefined> {
@@ -26,6 +27,7 @@ export async function byeOfNetwork(
     ),
   );
   // step 2.e happens when this resolves, 2.f after it
+  hooks.afterBye?.({...viewOfSession(session), by: 'network', reason});
   queueMicrotask(() => void session.release());
   return undefined;
 }
@@ -35,14 +37,15 @@ export async function byeOfNetwork(
  * @clause CPM-CF 8.2.2.3 A16
  */
 export async function byeOfClient(
-  {log}: Pick<Context, 'log'>,
+  {log, hooks}: Pick<Context, 'log' | 'hooks'>,
   session: ChatSession,
   bye: SipRequestView,
 ): Promise<SipReply | undefined> {
   log.info({...session.label, clause: 'CPM-CF 8.2.2.3'}, 'the client ends the session');
-  const reason = bye.header('Reason') ?? completed;
+  const reason = bye.header('Reason');
   const dialogs = session.takeApart();
-  await Promise.all(dialogs.map(async (dialog) => dialog.bye({Reason: reason})));
+  await Promise.all(dialogs.map(async (dialog) => dialog.bye({Reason: reason ?? completed})));
+  hooks.afterBye?.({...viewOfSession(session), by: 'client', reason});
   queueMicrotask(() => void session.release());
   return undefined;
 }

@@ -3,17 +3,24 @@ import type {Cpim} from '../../codecs/cpim.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import type {NewDeferredMessage} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
+import {viewOfMessage} from '../../hooks/views.ts';
 import type {OfferedMessage, Verdict} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
 import type {ChatSession} from './chat-session.ts';
 
 /**
  * Takes responsibility for a message that cannot be handed on now: the sender's 200 goes out when the store has it (docs/acknowledgement.md).
- * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it.
+ * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it. Plugins are
+ * asked before; `earlier` is then waited for, so that what they take their time with does not overtake.
  * @clause CPM-CF 8.3.2.1 E1 E2 E8
  */
-export async function deferMessage(context: Context, session: ChatSession, offered: OfferedMessage): Promise<Verdict> {
-  const {store, log} = context;
+export async function deferMessage(
+  context: Context,
+  session: ChatSession,
+  offered: OfferedMessage,
+  earlier: Promise<unknown> = Promise.resolve(),
+): Promise<Verdict> {
+  const {store, log, hooks} = context;
   const where = {
     ...session.label,
     clause: 'CPM-CF 8.3.2.1',
@@ -29,8 +36,16 @@ export async function deferMessage(context: Context, session: ChatSession, offer
   }
 
   if (isComposing(cpim?.contentType ?? offered.contentType)) return 'accepted';
+  const message = newMessage(context, session, offered, cpim);
+  if (hooks.beforeDefer !== undefined) {
+    const answer = await hooks.beforeDefer(viewOfMessage(message));
+    await earlier;
+    if (answer !== undefined) return answer === 'discard' ? 'accepted' : answer.refuse;
+  }
+
   try {
-    const [result] = await store.deferredQueue.enqueue([newMessage(context, session, offered, cpim)]);
+    const [result] = await store.deferredQueue.enqueue([message]);
+    if (result !== undefined) hooks.afterDefer?.({...viewOfMessage(message), ...result});
     if (result?.outcome === 'conflict') {
       log.warn(where, 'an imdn.Message-ID came again with other bytes; both messages are kept');
     }

@@ -7,6 +7,7 @@ import type {Context} from '../context.ts';
 import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
 import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
+import {viewOfDelivery} from '../views.ts';
 import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
@@ -52,7 +53,7 @@ export async function deliverDeferred(
     const waiting = (await store.deferredQueue.senders(servedUser)).filter(
       ({sender, chats}) => !tried.has(sender) && (trigger !== 'notification' || chats === 0),
     );
-    const [next] = oldestFirst(waiting);
+    const [next] = await inOrder(context, servedUser, waiting);
     if (!lease.held) return kept;
     if (next === undefined) return againAfter === undefined ? 'settled' : {againAfter};
     tried.add(next.sender);
@@ -65,6 +66,17 @@ export async function deliverDeferred(
     againAfter = Math.max(againAfter ?? 0, result.againAfter);
     if (result.stops === true) return {againAfter};
   }
+}
+
+/** The policy that orders senders (row A0), which a plugin may have changed. */
+async function inOrder(
+  {hooks}: Context,
+  servedUser: string,
+  waiting: readonly PendingSender[],
+): Promise<readonly PendingSender[]> {
+  const senders = oldestFirst(waiting);
+  const order = await hooks.order?.({servedUser, senders: senders.map((sender) => ({...sender}))});
+  return order?.flatMap((key) => senders.find(({sender}) => sender === key) ?? []) ?? senders;
 }
 
 async function deliverSender(
@@ -101,6 +113,12 @@ async function deliverSession(
   const label = {conversationId: session.conversationId, contributionId: session.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.9.1.1'};
 
+  const view = viewOfDelivery(first, devices);
+  if ((await context.hooks.beforeInvite?.(view)) === 'later') {
+    await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: 'a plugin: later'});
+    return kept;
+  }
+
   // steps 1 to 10
   const succession = createSuccession();
   const fork = forkInvite(context, {
@@ -111,10 +129,11 @@ async function deliverSession(
       deliveryInvite(context, session, registration, device, offerFor(session.offer, leg, policy.maxMessageBytes)),
   });
   const answer = await fork.outcome;
+  const statuses = answer.kind === 'refused' ? answer.statuses : [];
+  context.hooks.afterInvite?.({...view, outcome: answer.kind, statuses: [...statuses]});
   if (answer.kind !== 'answered') {
-    const {statuses, retryAfterSeconds} =
-      answer.kind === 'refused' ? answer : {statuses: [], retryAfterSeconds: undefined};
     const stops = statuses.some((status) => policy.stopsDelivery.includes(status));
+    const retryAfterSeconds = answer.kind === 'refused' ? answer.retryAfterSeconds : undefined;
     // step 11.b
     await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: refusalText(answer.kind, statuses)});
     log.info(
@@ -188,7 +207,7 @@ async function overSession(
       onNoted: heard.add,
     });
     if (noted === 'forwarded') return 'accepted';
-    return noted === 'store-away' ? 408 : replyOfRecipient(context, servedUser, sender, message);
+    return noted === 'store-away' || noted === 'refused' ? 408 : replyOfRecipient(context, servedUser, sender, message);
   };
   succession.standing(() => {
     heard.stop();

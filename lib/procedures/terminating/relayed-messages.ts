@@ -25,6 +25,7 @@ export async function notRelayed(context: Context, session: ChatSession, message
     takeOverFor: session.original,
   });
   if (noted === 'forwarded') return 'accepted';
+  if (noted === 'refused') return 408;
   // Half relayed when the relaying ended: whole from here, which fails at once where it is his side that is gone.
   const outcome = message.status === undefined ? await session.leg.send(message) : undefined;
   const status = outcome?.kind === 'answered' ? outcome.status : message.status;

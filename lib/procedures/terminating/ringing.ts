@@ -1,4 +1,5 @@
 import type {Context} from '../context.ts';
+import {viewOfSession} from '../views.ts';
 import type {ChatSession} from './chat-session.ts';
 import {serviceUnavailable} from './reasons.ts';
 
@@ -46,13 +47,14 @@ export function createRinging(context: () => Context, session: ChatSession): Rin
 
   /** False when there is nobody to be rung. */
   async function ring(): Promise<boolean> {
-    const {users, deliveries, store} = context();
+    const {users, deliveries, store, hooks} = context();
     const {servedUser, sender} = session;
     const devices = await users.devices(servedUser);
     if (devices.length === 0) return false;
     const senders = await store.deferredQueue.senders(servedUser);
     if (!senders.some((waiting) => waiting.sender === sender)) return true;
-    const outcome = session.joinable ? await session.search(devices) : undefined;
+    const wait = await hooks.beforeInvite?.({...viewOfSession(session), devices: devices.length});
+    const outcome = session.joinable && wait === undefined ? await session.search(devices) : undefined;
     if (outcome?.kind === 'answered' && session.state === 'holding') {
       await session.join(outcome);
       return true;

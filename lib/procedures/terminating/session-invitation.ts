@@ -1,9 +1,11 @@
 import {CpmError} from '../../errors.ts';
+import type {InvitationRefusal} from '../../hooks/lifecycle.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {unknownDevice} from '../registration/third-party-register.ts';
+import {viewOfInvitation} from '../views.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
 import type {Answered, ForkOutcome} from './fork.ts';
@@ -25,6 +27,8 @@ export async function handleSessionInvitation(
   const {media, deliveries, policy, overload, log} = context;
   const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
+  const answer = await context.hooks.beforeAccept?.(viewOfInvitation(invitation));
+  if (typeof answer === 'object') return refuseForPlugin(context, invite, answer);
   let leg: Leg | undefined;
   let session: ChatSession;
   try {
@@ -45,7 +49,8 @@ export async function handleSessionInvitation(
   };
   // While a delivery to this user runs, his devices are not rung twice at a time; if it is a long one, what is new queues behind it.
   const idle = await deliveries.idle(invitation.servedUser, patienceMilliseconds);
-  const devices = idle && !invite.cancelled ? await devicesFor(context, invitation) : [];
+  const rings = idle && !invite.cancelled && answer !== 'keep';
+  const devices = rings ? await devicesFor(context, invitation) : [];
   let rang = false;
   const outcome = await session.search(devices, ({status}) => {
     if (status === 100 || rang) return;
@@ -69,8 +74,19 @@ export async function handleSessionInvitation(
     return;
   }
 
-  session.joinable = devices.length === 0;
+  session.joinable = devices.length === 0 && answer !== 'keep';
   await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
+}
+
+async function refuseForPlugin(
+  {policy}: Context,
+  invite: IncomingInvite,
+  {refuse, reason}: InvitationRefusal,
+): Promise<void> {
+  await invite.respond(refuse, {
+    ...(reason === undefined ? {} : {reason}),
+    ...(refuse === 503 ? {headers: {'Retry-After': String(policy.retryAfterSeconds)}} : {}),
+  });
 }
 
 /**
@@ -127,6 +143,10 @@ async function acceptInvitation(
   }
 
   log.info({...where, store: store.available}, answered ? 'a device took the session' : 'the PF accepts for its user');
+  context.hooks.afterAccept?.({
+    ...viewOfInvitation(session.invitation),
+    by: answered === undefined ? 'participating-function' : 'device',
+  });
   if (answered === undefined) {
     session.held();
   } else {

@@ -10,7 +10,7 @@ const batchSize = 100;
  * @clause CPM-CF 8.3.2.9 A21
  */
 export function startSweep(
-  context: Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'users' | 'ids' | 'deliveries'>,
+  context: Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'users' | 'ids' | 'deliveries' | 'hooks'>,
 ): {stop(): void} {
   const {store, clock, log, policy} = context;
   let timer: Timer;
