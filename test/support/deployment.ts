@@ -32,7 +32,7 @@ export interface PfProcess {
 export interface DeploymentOptions {
   readonly core?: CoreOptions;
   /** Sections of the configuration, laid over what the deployment needs. */
-  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[]>>;
 }
 
 export interface Deployment {
