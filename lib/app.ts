@@ -20,6 +20,7 @@ import type {Store} from './ports/store.ts';
 import type {Context, Policy} from './procedures/context.ts';
 import {createDispatch} from './procedures/dispatch.ts';
 import {createOverload} from './procedures/overload.ts';
+import {createOperator} from './procedures/operator.ts';
 import {createServedUsers, type ServedRules} from './procedures/registration/served-users.ts';
 import {byeToAll} from './procedures/terminating/bye.ts';
 import {createChatSessions} from './procedures/terminating/chat-sessions.ts';
@@ -95,6 +96,7 @@ export function createFunction(parts: Parts): CpmFunction {
   };
 
   function begin(): ReloadableApp {
+    const operator = createOperator(context);
     const sweep = startSweep(context);
     const pause = async (milliseconds: number): Promise<void> =>
       new Promise((resolve) => {
@@ -128,6 +130,7 @@ export function createFunction(parts: Parts): CpmFunction {
       ledger: async () => (store.available ? store.deferredQueue.ledger() : undefined),
       load: () => overload.report(),
       deliveries: () => context.deliveries.report(),
+      operator,
       reload(config) {
         Object.assign(policy, policyOf(config));
         context.users.follow(servedRulesOf(config));

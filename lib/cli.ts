@@ -3,9 +3,12 @@ import {Command, CommanderError} from 'commander';
 import {checkConfigCommand} from './cli/check-config.ts';
 import {clauseCommand} from './cli/clause.ts';
 import {demoCommand} from './cli/demo.ts';
+import {eraseCommand} from './cli/erase.ts';
+import {queueCommand} from './cli/queue.ts';
 import {relayCommand} from './cli/relay.ts';
 import {startCommand} from './cli/start.ts';
 import {statusCommand} from './cli/status.ts';
+import {whereCommand} from './cli/where.ts';
 import {ConfigError} from './config/mistakes.ts';
 import {exitStatus} from './main.ts';
 import {packageVersion} from './version.ts';
@@ -17,8 +20,11 @@ const program = new Command('cpm-pf')
   .exitOverride()
   .configureHelp({showGlobalOptions: true});
 
-for (const command of [startCommand, relayCommand, checkConfigCommand, statusCommand, demoCommand, clauseCommand])
-  program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
+const commands = [
+  ...[startCommand, relayCommand, checkConfigCommand, statusCommand, whereCommand, queueCommand, eraseCommand],
+  ...[demoCommand, clauseCommand],
+];
+for (const command of commands) program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
 
 try {
   await program.parseAsync();

@@ -94,6 +94,7 @@ export async function startNode({config, log, startApp, reread}: NodeOptions): P
     runtimeDirectory: config.node.runtimeDirectory,
     status,
     ledger: () => app?.ledger() ?? Promise.resolve(undefined),
+    operator: () => app?.operator,
     relays: () => app?.relays() ?? Promise.resolve([]),
   });
   try {

@@ -1,9 +1,8 @@
 import {Command} from 'commander';
 import {isReady} from '../adapters/http/admin.ts';
 import type {AdminStatus} from '../adapters/http/admin.ts';
-import {readPortFile} from '../adapters/http/port-file.ts';
-import {loadConfig} from '../config/load.ts';
 import {exitStatus} from '../main.ts';
+import {askRunning} from './running.ts';
 import type {Done} from './done.ts';
 
 /** `status`: what the running PF says of itself; status 0 when it is ready, 1 when it is not, 69 when there is none. */
@@ -13,28 +12,14 @@ export function statusCommand(done: Done): Command {
     .requiredOption('--config <file>', 'the configuration it was started with')
     .option('--json', 'print one JSON object')
     .action(async ({config: file, json}: {config: string; json?: true}) => {
-      const {runtimeDirectory} = loadConfig(file, process.env).node;
-      const status = await fetchStatus(runtimeDirectory);
+      const status = await askRunning<AdminStatus>(file, '/status');
       if (status === undefined) {
-        process.stderr.write(`no Participating Function runs with ${runtimeDirectory}\n`);
         done(exitStatus.cannotStart);
         return;
       }
       process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : table(status));
       done(isReady(status) ? exitStatus.ended : exitStatus.notReady);
     });
-}
-
-/** Undefined when there is no port file, or nobody answers there. */
-async function fetchStatus(runtimeDirectory: string): Promise<AdminStatus | undefined> {
-  const at = readPortFile(runtimeDirectory);
-  if (at === undefined) return undefined;
-  try {
-    const response = await fetch(new URL('/status', at.url), {signal: AbortSignal.timeout(15_000)});
-    return (await response.json()) as AdminStatus;
-  } catch {
-    return undefined;
-  }
 }
 
 function table({node, version, pid, state, parts, load, deliveries, ledger}: AdminStatus): string {

@@ -3,6 +3,7 @@ export interface BoundedMap<Key, Value> {
   get(key: Key): Value | undefined;
   set(key: Key, value: Value): void;
   delete(key: Key): void;
+  clear(): void;
 }
 
 export function createBoundedMap<Key, Value>(most: number): BoundedMap<Key, Value> {
@@ -19,6 +20,9 @@ export function createBoundedMap<Key, Value>(most: number): BoundedMap<Key, Valu
     },
     delete(key) {
       entries.delete(key);
+    },
+    clear() {
+      entries.clear();
     },
   };
 }

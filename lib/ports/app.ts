@@ -1,5 +1,6 @@
 import type {Ledger} from './deferred-queue.ts';
 import type {RelayCounts} from './media-plane.ts';
+import type {Operator} from './operator.ts';
 
 /** A running Participating Function, as its process sees it. */
 export interface App {
@@ -8,6 +9,8 @@ export interface App {
   deliveries(): DeliveryReport;
   /** Counts of the store; undefined while it is away. Never rejects. */
   ledger(): Promise<Ledger | undefined>;
+  /** What may be asked of messages and done to them by whoever runs this. */
+  readonly operator: Operator;
   /** What each MSRP relay counts. Never rejects. */
   relays(): Promise<readonly RelayCounts[]>;
   /** No new work, lets sessions end for a while, then ends what is left and closes everything. Idempotent. */

@@ -9,9 +9,23 @@ export interface Store {
   readonly registrations: Registrations;
   readonly leases: Leases;
   readonly dialogRecords: DialogRecords;
+  /**
+   * Removes everything kept of a user and of what he sent: messages to him and from him, settled identities and histories, identities,
+   * registrations. Messages that waited count as `dropped`. Said again it finds nothing. Rejects with `CPM_STORE_AWAY` (503).
+   */
+  erase(servedUser: string): Promise<Erased>;
   /** Whether the last word from the store was good; a failed call makes it false, a background probe makes it true again. */
   readonly available: boolean;
   onAvailability(listener: (available: boolean) => void): void;
   /** Waits for what is under way, bounded, and closes. May be called twice. */
   close(): Promise<void>;
+}
+
+/** How much was removed. */
+export interface Erased {
+  /** To him, and by him to others; settled ones that were remembered included. */
+  readonly messagesTo: number;
+  readonly messagesFrom: number;
+  readonly identities: number;
+  readonly registrations: number;
 }

@@ -9,6 +9,9 @@ const [file = '', how = 'run'] = process.argv.slice(2);
 const config = loadConfig(file, process.env);
 const log = processLog(config, 'pf');
 
+const none = () => Promise.reject(new Error('there are no messages'));
+const noOperator = {selectionOf: none, trace: none, change: none, erase: none};
+
 const app: ReloadableApp = {
   ready: () => ({sip: 'up', media: 'up', store: how === 'store-away' ? 'away' : 'up'}),
   deliveries: () => ({running: 0, queued: 0, retrying: 0, parked: 0}),
@@ -20,6 +23,7 @@ const app: ReloadableApp = {
   }),
   relays: () => Promise.resolve([]),
   ledger: () => Promise.resolve(undefined),
+  operator: noOperator,
   reload: ({cpm}) => {
     log.debug({retention: cpm.deferredRetentionSeconds}, 'the application was told');
   },

@@ -13,6 +13,7 @@ import type {
 import {wholeHistory} from '../../cpm/history.ts';
 import type {HistoryEntry, HistoryEvent, Note, TracedMessage} from '../../cpm/history.ts';
 import type {DeferredQueue, EnqueueResult, Ledger, Selection, SettledMessage} from '../../ports/deferred-queue.ts';
+import {countTotal} from './count-total.ts';
 import type {Database, Query} from './database.ts';
 import {noted} from './noted.ts';
 import * as queries from './queries.ts';
@@ -45,8 +46,7 @@ type WhoRow = Pick<MessageRow, 'sequence' | 'served_user' | 'sender' | 'kind' | 
 /** The queue's calls; sequence and id are the same number, given in the order of arrival. `node` stands in the histories. */
 export function deferredQueue(database: Database, node: string): Sync<DeferredQueue> {
   const count = (what: 'accepted' | Settlement, by: number): void => {
-    const sql = 'INSERT INTO total VALUES (?, ?) ON CONFLICT (what) DO UPDATE SET count = count + excluded.count';
-    if (by !== 0) database.run(sql, what, by);
+    countTotal(database, what, by);
   };
 
   const read = (sequence: number): DeferredMessage => {

@@ -57,11 +57,19 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     maxWaitingBytes: options.maxWaitingBytes ?? 64 * 1024 * 1024,
   });
   await channel.open();
+  const known = remembered(registrations(channel), () => channel.available);
   return {
     deferredQueue: deferredQueue(channel),
-    registrations: remembered(registrations(channel), () => channel.available),
+    registrations: known,
     leases: leases(channel, clock, ids),
     dialogRecords: dialogRecords(channel),
+    async erase(servedUser) {
+      try {
+        return await remote<Pick<Store, 'erase'>>(channel, 'store', ['erase']).erase(servedUser);
+      } finally {
+        known.clear();
+      }
+    },
     get available() {
       return channel.available;
     },

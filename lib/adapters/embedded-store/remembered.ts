@@ -9,7 +9,13 @@ import type {Registration, Registrations} from '../../ports/registrations.ts';
 const most = 20_000;
 
 /** `file` while it is `available` and for all that is not remembered; what is known to be absent is remembered, too. */
-export function remembered(file: Registrations, available: () => boolean): Registrations {
+export function remembered(
+  file: Registrations,
+  available: () => boolean,
+): Registrations & {
+  /** Remembers nothing any more: the file was changed by another way. */
+  clear(): void;
+} {
   const users = createBoundedMap<string, {readonly registration: Registration | undefined}>(most);
   const keys = createBoundedMap<string, {readonly user: string | undefined}>(most);
   /** Grows before and after each change: what was read meanwhile may be older or newer, and is not remembered. */
@@ -37,6 +43,11 @@ export function remembered(file: Registrations, available: () => boolean): Regis
   return {
     put: (registration) => change(registration, () => file.put(registration)),
     remove: (servedUser) => change({servedUser, identities: []}, () => file.remove(servedUser)),
+    clear() {
+      changes += 1;
+      users.clear();
+      keys.clear();
+    },
     identitiesOf: (servedUser) => file.identitiesOf(servedUser),
     async get(servedUser) {
       const known = available() ? users.get(servedUser) : undefined;

@@ -5,6 +5,7 @@ import {openDatabase, sqliteCode} from './database.ts';
 import type {Database} from './database.ts';
 import {deferredQueue} from './deferred-queue.ts';
 import {dialogRecords} from './dialog-records.ts';
+import {erase, scrub} from './erase.ts';
 import {leases} from './leases.ts';
 import type {CallMessage, CallResult, FromWorker, ToWorker, WorkerOptions} from './protocol.ts';
 import {registrations} from './registrations.ts';
@@ -42,12 +43,14 @@ function serve(options: WorkerOptions): void {
       probe: (now: number) => {
         database.run('UPDATE schema SET probed_at = ?', now);
       },
+      erase: (servedUser: string) => erase(database, servedUser),
     },
   } as unknown as Readonly<Record<string, Room>>;
 
   port?.on('message', (message: ToWorker) => {
     if (message.kind === 'batch') {
       const results = runBatch(database, rooms, message.calls);
+      if (message.calls.some(({method}) => method === 'erase')) scrub(database);
       say({kind: 'done', results}, buffersOf(results));
       return;
     }

@@ -1,11 +1,15 @@
+import {randomBytes} from 'node:crypto';
 import {createServer} from 'node:http';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {CpmError} from '../../errors.ts';
 import type {DeliveryReport, LoadReport, ReadyReport} from '../../ports/app.ts';
+import {addsUp} from '../../ports/deferred-queue.ts';
 import type {Ledger} from '../../ports/deferred-queue.ts';
 import type {RelayCounts} from '../../ports/media-plane.ts';
+import type {Operator} from '../../ports/operator.ts';
 import {formatMetrics} from './metrics.ts';
+import {operatorEndpoint} from './operator-endpoint.ts';
 import {removePortFile, writePortFile} from './port-file.ts';
 
 /** What `/status` tells; `/ready` tells its `state` and `parts`. */
@@ -20,12 +24,12 @@ export interface AdminStatus {
   readonly parts: ReadyReport | undefined;
   readonly load: LoadReport | undefined;
   readonly deliveries: DeliveryReport | undefined;
-  readonly ledger: Ledger | undefined;
+  readonly ledger: (Ledger & {readonly addsUp: boolean}) | undefined;
   readonly relays: readonly RelayCounts[];
 }
 
 export interface AdminOptions {
-  /** A loopback address: the endpoint asks nobody who he is. */
+  /** A loopback address: only what concerns messages asks for a key. */
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -34,6 +38,8 @@ export interface AdminOptions {
   /** Without what the store and the relays are asked for. */
   readonly status: () => Omit<AdminStatus, 'ledger' | 'relays'>;
   readonly relays: () => Promise<readonly RelayCounts[]>;
+  /** Undefined until the parts are there. */
+  readonly operator: () => Operator | undefined;
   readonly ledger: () => Promise<Ledger | undefined>;
 }
 
@@ -48,11 +54,12 @@ const patienceMilliseconds = 5000;
 
 /**
  * Starts the admin endpoint: `/live` (the process answers), `/ready` (200 when running with all parts up, else 503), `/status`,
- * `/metrics` (Prometheus).
+ * `/metrics` (Prometheus); with the key of the port file `/messages`, `/queue/…` and `/erase`.
  * Rejects with `CPM_ADMIN_ADDRESS` (500) when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const {host, port, runtimeDirectory} = options;
+  const key = randomBytes(24).toString('base64url');
   const server = createServer(
     {
       maxHeaderSize: 8192,
@@ -62,7 +69,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       connectionsCheckingInterval: patienceMilliseconds,
     },
     (request, response) => {
-      answer(request, response, options).catch((error: unknown) => {
+      answer(request, response, options, key).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : undefined);
       });
     },
@@ -78,7 +85,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 
   const {address, family, port: taken} = server.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`;
-  writePortFile(runtimeDirectory, {url, pid: process.pid});
+  writePortFile(runtimeDirectory, {url, pid: process.pid, key});
   return {
     url,
     close: () =>
@@ -92,10 +99,22 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: AdminOptions,
+  key: string,
+): Promise<void> {
+  const reply = await operatorEndpoint(request, key, options.operator());
+  if (reply !== undefined) {
+    for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
+    send(response, reply.status, reply.body);
+    return;
+  }
+
   const path = request.url?.split('?', 1)[0] ?? '';
   if (!['/live', '/ready', '/status', '/metrics'].includes(path)) {
-    send(response, 404, {error: 'there is /live, /ready, /status and /metrics'});
+    send(response, 404, {error: 'there is /live, /ready, /status, /metrics, /messages, /queue/… and /erase'});
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -109,7 +128,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   else if (path === '/ready') send(response, isReady(status) ? 200 : 503, {state: status.state, ...status.parts});
   else {
     const [ledger, relays] = await Promise.all([options.ledger(), options.relays()]);
-    const whole = {...status, ledger, relays};
+    const whole = {...status, ledger: ledger && {...ledger, addsUp: addsUp(ledger)}, relays};
     if (path === '/status') send(response, 200, whole);
     else write(response, 200, formatMetrics(whole), 'text/plain; version=0.0.4; charset=utf-8');
   }
@@ -130,7 +149,7 @@ function write(response: ServerResponse, status: number, text: string, contentTy
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(text),
     'Cache-Control': 'no-store',
-    ...(status === 404 || status === 405 ? {Connection: 'close'} : {}),
+    ...(status >= 400 && status < 500 ? {Connection: 'close'} : {}),
   });
   response.end(text);
 }

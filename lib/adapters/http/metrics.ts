@@ -9,7 +9,7 @@ interface Sample {
 export function formatMetrics({state, parts, load, deliveries, ledger, relays}: AdminStatus): string {
   const memory = process.memoryUsage();
   const flag = (set: boolean): number => (set ? 1 : 0);
-  const {pending, held: heldBack, ...counted} = ledger ?? {};
+  const {pending, held: heldBack, addsUp, ...counted} = ledger ?? {};
   return [
     metric('cpm_running', 'gauge', 'Whether the node takes new sessions: it runs and does not drain.', [
       {value: flag(state === 'running')},
@@ -51,6 +51,12 @@ export function formatMetrics({state, parts, load, deliveries, ledger, relays}: 
     ),
     metric('cpm_messages_pending', 'gauge', 'Messages that wait in the store.', only(pending)),
     metric('cpm_messages_held', 'gauge', 'Messages that an operator holds.', only(heldBack)),
+    metric(
+      'cpm_ledger_adds_up',
+      'gauge',
+      'Whether accepted messages are pending, held or settled, each once.',
+      only(addsUp === undefined ? undefined : flag(addsUp)),
+    ),
     metric(
       'cpm_messages_total',
       'counter',

@@ -2,8 +2,11 @@ import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:f
 import path from 'node:path';
 import {z} from 'zod';
 
-/** Where the admin endpoint of the running PF is: written by it, read by the command line. */
-const portFile = z.object({url: z.url(), pid: z.int()});
+/**
+ * Where the admin endpoint of the running PF is, and the key to what concerns messages: written by it, for its own user alone, and read by
+ * the command line.
+ */
+const portFile = z.object({url: z.url(), pid: z.int(), key: z.string()});
 
 export type PortFile = Readonly<z.infer<typeof portFile>>;
 
@@ -11,7 +14,7 @@ export type PortFile = Readonly<z.infer<typeof portFile>>;
 export function writePortFile(runtimeDirectory: string, content: PortFile): void {
   mkdirSync(runtimeDirectory, {recursive: true});
   const unfinished = `${nameIn(runtimeDirectory)}.${content.pid}`;
-  writeFileSync(unfinished, `${JSON.stringify(content)}\n`);
+  writeFileSync(unfinished, `${JSON.stringify(content)}\n`, {mode: 0o600});
   renameSync(unfinished, nameIn(runtimeDirectory));
 }
 

@@ -178,13 +178,13 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
       connection.run(async (database) => {
         await sweepParts(database, before);
         await sequences.forget(database, before);
-        return forgetSettled(database, before, () => ids.token());
+        return forgetSettled(database, {settledAt: {$lt: before}}, () => ids.token());
       }, longMilliseconds),
   };
 }
 
 /** An entry in the history of what is written anyway. */
-function notedAs(entry: HistoryEntry) {
+export function notedAs(entry: HistoryEntry) {
   return {$inc: {events: 1}, $push: {history: {$each: [entry], $slice: -latestEntries}}};
 }
 
@@ -334,7 +334,8 @@ function documentOf(message: NewDeferredMessage, node: string, id: string, seque
   };
 }
 
-async function settle(
+/** Undefined where it is settled already. */
+export async function settle(
   database: Db,
   id: string,
   how: Settlement,

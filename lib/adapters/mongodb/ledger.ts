@@ -1,5 +1,5 @@
 /** Counts of what became of messages, exact although identities are forgotten and no transaction spans documents. */
-import type {Db} from 'mongodb';
+import type {Db, Filter} from 'mongodb';
 import {isSettled} from '../../cpm/deferred-message.ts';
 import type {Settlement} from '../../cpm/deferred-message.ts';
 import type {Ledger} from '../../ports/deferred-queue.ts';
@@ -37,16 +37,20 @@ export async function ledger(database: Db): Promise<Ledger> {
 }
 
 /**
- * Deletes what was settled before `before` and keeps its counts. First it is noted which messages go, then how they had been settled, then
+ * Deletes the settled messages of a filter and keeps their counts. First it is noted which messages go, then how they had been settled, then
  * they go, then the counts are added under the token of the note: whoever finds a note, after a crash or on another node, goes on with it,
  * and it counts once.
  */
-export async function forgetSettled(database: Db, before: number, token: () => string): Promise<number> {
+export async function forgetSettled(
+  database: Db,
+  filter: Filter<MessageDocument>,
+  token: () => string,
+): Promise<number> {
   let total = await finish(database);
   for (;;) {
     const gone = await collections
       .messages(database)
-      .find({settledAt: {$lt: before}}, {projection: {_id: 1}, limit: atATime})
+      .find(filter, {projection: {_id: 1}, limit: atATime})
       .toArray();
     if (gone.length === 0) return total;
     const underWay = {token: token(), ids: gone.map(({_id}) => _id)};

@@ -7,6 +7,7 @@ import type {Store} from '../../ports/store.ts';
 import {Connection} from './connection.ts';
 import {deferredQueue} from './deferred-queue.ts';
 import {dialogRecords} from './dialog-records.ts';
+import {erase} from './erase.ts';
 import {prepare} from './indexes.ts';
 import {leases} from './leases.ts';
 import {registrations} from './registrations.ts';
@@ -62,6 +63,8 @@ export function openMongoStore(options: MongoStoreOptions): Store {
     registrations: registrations(connection),
     leases: leases(connection, ids),
     dialogRecords: dialogRecords(connection),
+    erase: (servedUser) =>
+      connection.run((database) => erase(database, servedUser, clock.now(), () => ids.token()), longMilliseconds),
     get available() {
       return connection.available;
     },

@@ -4,6 +4,7 @@ import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-s
 import {systemClock} from '../../../lib/ports/clock.ts';
 import {deferredQueueContract} from '../../contracts/deferred-queue.ts';
 import {dialogRecordsContract} from '../../contracts/dialog-records.ts';
+import {erasureContract} from '../../contracts/erasure.ts';
 import {leasesContract} from '../../contracts/leases.ts';
 import {operatedQueueContract} from '../../contracts/operated-queue.ts';
 import {registrationsContract} from '../../contracts/registrations.ts';
@@ -25,6 +26,7 @@ const open: OpenStore = async (t) => {
 
 deferredQueueContract(test, 'embedded', open);
 operatedQueueContract(test, 'embedded', open);
+erasureContract(test, 'embedded', open);
 registrationsContract(test, 'embedded', open);
 leasesContract(test, 'embedded', open);
 dialogRecordsContract(test, 'embedded', open);

@@ -1,5 +1,5 @@
 import {readFileSync} from 'node:fs';
-import {stat, writeFile} from 'node:fs/promises';
+import {readFile, stat, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import test from 'ava';
@@ -71,6 +71,36 @@ test('E8: a file of the first version is opened with all that it has, its histor
     ],
   );
   t.true(addsUp(await deferredQueue.ledger()));
+});
+
+test('8.3.2.9 A21: no octet of an erased user is left in the file, nor of the words of a delivered message', async (t) => {
+  const path = join(await temporaryFolder(t), 'store.db');
+  const store = await open(t, {path});
+  const {deferredQueue: queue, registrations} = store;
+  const words = (index: number): Buffer => Buffer.from(`secret ${index} `.repeat(index % 7 === 0 ? 2000 : 20));
+  const erased = 'tel:+15550199';
+  await registrations.put({
+    servedUser: erased,
+    identities: [erased],
+    contacts: [],
+    servingNode: undefined,
+    expiresAt: 1,
+  });
+  for (let index = 0; index < 600; index += 1) {
+    const servedUser = index % 3 === 0 ? erased : `tel:+1555${index}`;
+    const sender = index % 3 === 1 ? erased : alice;
+    const session = {...newMessage().session, recipientAddress: servedUser, senderAddress: sender};
+    await queue.enqueue([newMessage({servedUser, sender, session, imdnMessageId: `Msg${index}`, bytes: words(index)})]);
+  }
+  const others = await queue.trace({by: 'sender', value: alice}, {after: undefined, limit: 1000, pendingOnly: false});
+  const ids = others.filter(({servedUser}) => servedUser !== erased).map(({id}) => id);
+  await queue.settle(ids, 'delivered', 1);
+  await store.erase(erased);
+  for (const file of [path, `${path}-wal`]) {
+    const octets = await readFile(file, 'latin1');
+    t.false(octets.includes('15550199'), `${file}: the address`);
+    t.false(octets.includes('secret'), `${file}: the words`);
+  }
 });
 
 test('E8: what is acknowledged has been written through to the disk, by a connection that has the file alone', async (t) => {

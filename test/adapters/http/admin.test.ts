@@ -1,4 +1,4 @@
-import {existsSync, mkdtempSync} from 'node:fs';
+import {existsSync, mkdtempSync, statSync} from 'node:fs';
 import {connect} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -6,6 +6,7 @@ import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import {startAdmin} from '../../../lib/adapters/http/admin.ts';
 import type {Admin, AdminStatus} from '../../../lib/adapters/http/admin.ts';
+import type {Operator} from '../../../lib/ports/operator.ts';
 import {readPortFile, writePortFile} from '../../../lib/adapters/http/port-file.ts';
 
 const ledger = {accepted: 3, pending: 1, held: 0, delivered: 2, expired: 0, dropped: 0, failed: 0};
@@ -38,7 +39,11 @@ const running: Status = {
   deliveries,
 };
 
-async function adminWith(t: ExecutionContext, change: Partial<Status> = {}): Promise<Admin & {folder: string}> {
+async function adminWith(
+  t: ExecutionContext,
+  change: Partial<Status> = {},
+  operator?: Operator,
+): Promise<Admin & {folder: string}> {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'admin-')), 'run');
   const status: Status = {...running, ...change};
   const admin = await startAdmin({
@@ -48,6 +53,7 @@ async function adminWith(t: ExecutionContext, change: Partial<Status> = {}): Pro
     status: () => status,
     ledger: () => Promise.resolve(ledger),
     relays: () => Promise.resolve(relays),
+    operator: () => operator,
   });
   t.teardown(() => admin.close());
   return {...admin, folder};
@@ -84,7 +90,7 @@ test('admin: /status tells node, version, parts, load, the ledger and what the r
   const {url} = await adminWith(t);
   t.deepEqual(await (await fetch(`${url}/status`)).json(), {
     ...running,
-    ledger,
+    ledger: {...ledger, addsUp: true},
     relays: [relays[0], {relay: '192.0.2.7:7650'}],
   });
 });
@@ -108,6 +114,7 @@ test('admin: /metrics says the same to Prometheus, and leaves out what is not kn
     'cpm_refused_total{why="pending"} 1',
     'cpm_messages_pending 1',
     'cpm_messages_held 0',
+    'cpm_ledger_adds_up 1',
     'cpm_messages_total{how="accepted"} 3',
     'cpm_messages_total{how="delivered"} 2',
     'cpm_relay_up{relay="unix:/run/\\"1\\".sock"} 1',
@@ -155,7 +162,10 @@ test('admin: headers beyond the bound are refused, and the endpoint goes on', as
 
 test('admin: the port file leads to the endpoint and goes with it', async (t) => {
   const admin = await adminWith(t);
-  t.deepEqual(readPortFile(admin.folder), {url: admin.url, pid: process.pid});
+  const {key = '', ...at} = readPortFile(admin.folder) ?? {};
+  t.deepEqual(at, {url: admin.url, pid: process.pid});
+  t.regex(key, /^[\w-]{32}$/);
+  t.is(statSync(path.join(admin.folder, 'admin.json')).mode & 0o777, 0o600);
   await admin.close();
   await admin.close();
   t.false(existsSync(path.join(admin.folder, 'admin.json')));
@@ -163,7 +173,7 @@ test('admin: the port file leads to the endpoint and goes with it', async (t) =>
 
 test("admin: another process's port file stays", async (t) => {
   const admin = await adminWith(t);
-  writePortFile(admin.folder, {url: 'http://127.0.0.1:1', pid: process.pid + 1});
+  writePortFile(admin.folder, {url: 'http://127.0.0.1:1', pid: process.pid + 1, key: ''});
   await admin.close();
   t.is(readPortFile(admin.folder)?.pid, process.pid + 1);
 });
@@ -177,6 +187,7 @@ test('admin: a taken port is CPM_ADMIN_ADDRESS', async (t) => {
     status: () => t.fail(),
     ledger: () => Promise.resolve(undefined),
     relays: () => Promise.resolve([]),
+    operator: () => undefined,
   });
   await t.throwsAsync(again, {code: 'CPM_ADMIN_ADDRESS'});
 });

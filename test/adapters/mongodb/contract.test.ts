@@ -2,6 +2,7 @@ import {setTimeout} from 'node:timers/promises';
 import anyTest from 'ava';
 import {deferredQueueContract} from '../../contracts/deferred-queue.ts';
 import {dialogRecordsContract} from '../../contracts/dialog-records.ts';
+import {erasureContract} from '../../contracts/erasure.ts';
 import {leasesContract} from '../../contracts/leases.ts';
 import {operatedQueueContract} from '../../contracts/operated-queue.ts';
 import {registrationsContract} from '../../contracts/registrations.ts';
@@ -20,6 +21,7 @@ const open: OpenStore = (t) => {
 const test = testWithMongo(anyTest);
 deferredQueueContract(test, mongoName, open);
 operatedQueueContract(test, mongoName, open);
+erasureContract(test, mongoName, open);
 registrationsContract(test, mongoName, open);
 leasesContract(test, mongoName, open);
 dialogRecordsContract(test, mongoName, open);

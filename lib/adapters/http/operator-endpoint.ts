@@ -1,0 +1,99 @@
+/** What the admin endpoint lets an operator ask of messages and do to them: `/messages`, `/queue/…`, `/erase`. */
+import type {IncomingMessage} from 'node:http';
+import {z} from 'zod';
+import {CpmError} from '../../errors.ts';
+import {queueChanges} from '../../ports/operator.ts';
+import type {Operator} from '../../ports/operator.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An address, an id and a name at the most. */
+const maxBodyBytes = 8192;
+const mostMessages = 1000;
+
+const text = z.string().min(1).max(1024);
+const by = z.enum(['message', 'user', 'sender', 'conversation']);
+/** Stands in logs and histories. */
+const who = z.string().regex(/^[\w.@-]{1,64}$/);
+const change = z.strictObject({by, value: text, who});
+const erasure = z.strictObject({user: text, who});
+const question = z.strictObject({
+  by: by.or(z.literal('any')).default('any'),
+  value: text,
+  pending: z.enum(['true', 'false']).default('false'),
+  /** Sequence and id of the last one seen. */
+  after: z.string().regex(/^\d{1,16}\.[\w-]{1,64}$/).optional(), // prettier-ignore
+  limit: z.coerce.number().int().min(1).max(mostMessages).default(100),
+});
+
+/** Undefined where the path is none of these. Never rejects. */
+export function operatorEndpoint(
+  request: IncomingMessage,
+  key: string,
+  operator: Operator | undefined,
+): Promise<Reply> | undefined {
+  const url = new URL(request.url ?? '', 'http://localhost');
+  const [, what] = /^\/queue\/(\w+)$/.exec(url.pathname) ?? [];
+  const changes = queueChanges.find((one) => one === what);
+  const isQuestion = url.pathname === '/messages';
+  if (!isQuestion && changes === undefined && url.pathname !== '/erase') return undefined;
+
+  const method = isQuestion ? 'GET' : 'POST';
+  return (async (): Promise<Reply> => {
+    if (request.method !== method) return {...problem(405, `only ${method}`), headers: {Allow: method}};
+    if (request.headers.authorization !== `Bearer ${key}`) return problem(401, 'the key in admin.json is asked for');
+    if (operator === undefined) return problem(503, 'it is still starting');
+    if (isQuestion) return answer(operator, question.parse(Object.fromEntries(url.searchParams)));
+    const body = await bodyOf(request);
+    if (changes === undefined) {
+      const {user, who: name} = erasure.parse(body);
+      return {status: 200, body: await operator.erase(user, name)};
+    }
+    const {who: name, ...selection} = change.parse(body);
+    return {status: 200, body: await operator.change(changes, selection, name)};
+  })().catch(refusal);
+}
+
+async function answer(operator: Operator, asked: z.infer<typeof question>): Promise<Reply> {
+  const selection = asked.by === 'any' ? await operator.selectionOf(asked.value) : {by: asked.by, value: asked.value};
+  const [sequence = '', id = ''] = asked.after?.split('.') ?? [];
+  const after = asked.after === undefined ? undefined : {sequence: Number(sequence), id};
+  const page = {after, limit: asked.limit, pendingOnly: asked.pending === 'true'};
+  const messages = await operator.trace(selection, page);
+  const last = messages.length < asked.limit ? undefined : messages.at(-1);
+  const next = last === undefined ? {} : {next: `${last.sequence}.${last.id}`};
+  return {status: 200, body: {selection, messages, ...next}};
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBodyBytes) throw new CpmError('CPM_ADMIN_REQUEST', 413, 'the body is too large');
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+  } catch {
+    throw new CpmError('CPM_ADMIN_REQUEST', 400, 'the body is no JSON');
+  }
+}
+
+function refusal(error: unknown): Reply {
+  if (error instanceof z.ZodError) {
+    const [issue] = error.issues;
+    return problem(400, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  if (error instanceof CpmError) return problem(error.status, error.message, error.code);
+  return problem(500, String(error), 'CPM_INTERNAL');
+}
+
+const problem = (status: number, error: string, code?: string): Reply => ({
+  status,
+  body: {...(code === undefined ? {} : {code}), error},
+});

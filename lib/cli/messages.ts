@@ -1,0 +1,45 @@
+/** Messages as an operator reads them: no line is wider than 100 columns. */
+import type {HistoryEntry, TracedMessage} from '../cpm/history.ts';
+
+const columns = 100;
+
+/** A message with its history, one entry a line. */
+export function formatTrace(message: TracedMessage): string {
+  const {id, kind, state, imdnMessageId, conversationId, sender, servedUser, expiresAt, history, omitted} = message;
+  const [accepted, ...later] = history.map(formatEntry);
+  return lines([
+    `${kind} ${imdnMessageId ?? '(no imdn.Message-ID)'}: ${state}`,
+    `  id ${id}, conversation ${conversationId ?? 'not known'}`,
+    `  from ${sender} to ${servedUser}, to expire ${timeOf(expiresAt)}`,
+    accepted ?? '',
+    ...(omitted === 0 ? [] : [`  (${omitted} entries are not kept)`]),
+    ...later,
+  ]);
+}
+
+/** What waits, one message a line. */
+export function formatQueue(messages: readonly TracedMessage[]): string {
+  const line = (...[state, since, from, to, id]: [string, string, string, string, string]): string =>
+    `${state.padEnd(7)} ${since.padEnd(20)} ${fit(from, 20)} ${fit(to, 20)} ${id}`;
+  return lines([
+    line('state', 'accepted', 'from', 'to', 'imdn.Message-ID, or id'),
+    ...messages.map(({state, receivedAt, sender, servedUser, imdnMessageId, id}) =>
+      line(state, timeOf(receivedAt), sender, servedUser, imdnMessageId ?? id),
+    ),
+  ]);
+}
+
+function formatEntry({at, node, what, answer, session, by}: HistoryEntry): string {
+  const said = [answer, session, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined);
+  return `  ${timeOf(at)} ${what.padEnd(12)} ${fit(node, 12)} ${said.join(', ')}`;
+}
+
+const timeOf = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+
+const cut = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
+
+const fit = (text: string, width: number): string => cut(text, width).padEnd(width);
+
+/** What comes from outside stays on its line, and moves no cursor. */
+const lines = (all: readonly string[]): string =>
+  all.map((line) => `${cut(line.replaceAll(/\p{Cc}/gu, '?'), columns).trimEnd()}\n`).join('');

@@ -1,0 +1,32 @@
+import type {TracedMessage} from '../cpm/history.ts';
+import type {Selection, TracePage} from './deferred-queue.ts';
+import type {Erased} from './store.ts';
+
+export const queueChanges = ['hold', 'release', 'retry', 'drop'] as const;
+
+/** `retry` changes no message: deliveries are tried now. */
+export type QueueChange = (typeof queueChanges)[number];
+
+/**
+ * What whoever runs the PF may ask and do. A value is taken as people write it: an address in any of its forms, also `+number` alone.
+ * Rejects with `CPM_STORE_AWAY` (503); whatever was done until then stays done, and may be asked for again.
+ */
+export interface Operator {
+  /** What a value alone means: the user who is reached by it, where it is an address; else the message, where there is one; else the conversation. */
+  selectionOf(value: string): Promise<Selection>;
+  trace(selection: Selection, page: TracePage): Promise<readonly TracedMessage[]>;
+  /** Writes one log record of it. `who`: the operator's name. */
+  change(what: QueueChange, selection: Selection, who: string): Promise<Changed>;
+  /** Removes everything kept of a user, under the lease of his deliveries; likewise logged. Rejects with `CPM_USER_BUSY` (409) while it cannot be had. */
+  erase(user: string, who: string): Promise<EraseReport>;
+}
+
+export interface Changed {
+  readonly messages: number;
+  readonly users: number;
+}
+
+export interface EraseReport extends Erased {
+  /** Journals that the law wants kept, by the names of their plugins. */
+  readonly kept: readonly string[];
+}
