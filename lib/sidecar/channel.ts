@@ -46,8 +46,8 @@ export class Channel implements Owner {
     } else if ('hold' in command) {
       const session = this.#sessions.get(command.hold.leg);
       if (session) this.#exchange.unpairAll(session);
-      session?.holdAll();
-    } else if ('refuse' in command) this.#sessions.get(command.refuse.leg)?.refuseAll();
+      session?.inbox.holdAll();
+    } else if ('refuse' in command) this.#sessions.get(command.refuse.leg)?.inbox.refuseAll();
     else if ('release' in command) this.#release(command.release.leg);
     else if ('pair' in command) this.#pair(command.pair);
     else if ('openGate' in command) this.#pairings.get(command.openGate.pairing)?.open();

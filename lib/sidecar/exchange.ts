@@ -14,6 +14,7 @@ import {newCounters} from './counters.ts';
 import {Refusals} from './limits.ts';
 import {Network, type Advertised, type Destination, type Origin, type Transport} from './network.ts';
 import type {RelayOptions, SideOptions} from './options.ts';
+import type {Outbound} from './outbound.ts';
 import {blockBytes} from './output.ts';
 import type {Owner} from './owner.ts';
 import {Relay} from './relay.ts';
@@ -69,7 +70,7 @@ export class Exchange {
   /** Relays that sides of ours go through. */
   readonly #relays: Readonly<Record<Side, AuthClient | undefined>>;
   readonly #network: Network;
-  #dirty: Connection[] = [];
+  #dirty: Outbound[] = [];
   #closed = false;
 
   constructor({options, clock, ids, log}: ExchangeParts) {
@@ -128,7 +129,7 @@ export class Exchange {
   }
 
   /** Writes what a connection has gathered when everything that came in this turn has been handled. */
-  flushSoon(connection: Connection): void {
+  flushSoon(connection: Outbound): void {
     if (this.#dirty.push(connection) > 1) return;
     setImmediate(() => {
       this.#flush();
@@ -218,9 +219,9 @@ export class Exchange {
     this.unpairAll(one);
     this.unpairAll(other);
     const gated = new Relay(one, other, 'closed');
-    one.relayTo(gated);
+    one.inbox.relayTo(gated);
     const back = new Relay(other, one, 'closed');
-    other.relayTo(back);
+    other.inbox.relayTo(back);
     other.offers.onceDecided(() => {
       back.open();
     });

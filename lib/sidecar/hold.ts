@@ -42,7 +42,7 @@ export class Offers {
     if (transfer === undefined || offer !== this.#count) return;
     this.#offered = undefined;
     if (status === 200) this.#session.reports.succeeded(transfer);
-    this.#session.settle(transfer, status);
+    this.#session.inbox.settle(transfer, status);
     for (const done of this.#onceDecided.splice(0)) done();
     this.#next();
   }

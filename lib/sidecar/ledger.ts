@@ -4,36 +4,38 @@ import type {Transfer} from './transfer.ts';
 /** By Message-ID. The one that began last stands apart: most messages have one chunk, and are whole before another begins. */
 export class Unfinished {
   #last: Transfer | undefined;
-  readonly #others = new Map<string, Transfer>();
+  #others: Map<string, Transfer> | undefined;
 
   get size(): number {
-    return this.#others.size + (this.#last === undefined ? 0 : 1);
+    return (this.#others?.size ?? 0) + (this.#last === undefined ? 0 : 1);
   }
 
   get(messageId: string): Transfer | undefined {
-    if (this.#last?.messageId === messageId) return this.#last;
-    return this.#others.size === 0 ? undefined : this.#others.get(messageId);
+    return this.#last?.messageId === messageId ? this.#last : this.#others?.get(messageId);
   }
 
   /** One of that name is not there. */
   add(transfer: Transfer): void {
-    if (this.#last !== undefined) this.#others.set(this.#last.messageId, this.#last);
+    if (this.#last !== undefined) {
+      this.#others ??= new Map();
+      this.#others.set(this.#last.messageId, this.#last);
+    }
     this.#last = transfer;
   }
 
   delete({messageId}: Transfer): void {
     if (this.#last?.messageId === messageId) this.#last = undefined;
-    else this.#others.delete(messageId);
+    else this.#others?.delete(messageId);
   }
 
   clear(): void {
-    this.#last = undefined;
-    this.#others.clear();
+    this.#last = this.#others = undefined;
   }
 
   /** In order of their begin. */
   all(): readonly Transfer[] {
-    return this.#last === undefined ? [...this.#others.values()] : [...this.#others.values(), this.#last];
+    const others = this.#others?.values() ?? [];
+    return this.#last === undefined ? [...others] : [...others, this.#last];
   }
 }
 

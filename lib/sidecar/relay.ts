@@ -266,7 +266,7 @@ export class Relay implements TransactionOwner<Forwarded> {
       return;
     }
     const {connection, writable} = this.target;
-    if (bytes === undefined) this.source.refuse(part.transfer, 413);
+    if (bytes === undefined) this.source.inbox.refuse(part.transfer, 413);
     else if (connection && writable) this.#writePart(connection, part, bytes);
     this.pump();
   }
@@ -328,7 +328,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     transfer.pending -= 1;
     if (chunk) chunk.outstanding -= 1;
     if (status === 200) this.#check(transfer, chunk);
-    else if (ofTheMessage.has(status)) this.source.refuse(transfer, status);
+    else if (ofTheMessage.has(status)) this.source.inbox.refuse(transfer, status);
     else this.target.end('protocol-error', status);
   }
 
@@ -345,7 +345,7 @@ export class Relay implements TransactionOwner<Forwarded> {
   #delivered(transfer: Transfer): void {
     this.source.exchange.counters.relayedMessages += 1;
     const copy = notificationIn(transfer);
-    this.source.settle(transfer, 200, transfer.writtenAt <= (this.target.connection?.writtenBytes ?? -1));
+    this.source.inbox.settle(transfer, 200, transfer.writtenAt <= (this.target.connection?.writtenBytes ?? -1));
     if (copy) this.source.owner?.notification(this.source, transfer.contentType, copy);
   }
 
@@ -357,7 +357,7 @@ export class Relay implements TransactionOwner<Forwarded> {
     this.#current = this.#frame = undefined;
     this.#queue.length = 0;
     this.#backlog = 0;
-    this.source.resend(this);
+    this.source.inbox.resend(this);
     this.#relieve();
   }
 
@@ -379,10 +379,10 @@ export class Relay implements TransactionOwner<Forwarded> {
     this.target.connection?.forgetDrained(this.#pump);
     this.target.connection?.forgetDrained(this.#resume);
     this.source.connection?.resume(this);
-    for (const transfer of this.source.unsettled) {
+    for (const transfer of this.source.inbox.unsettled) {
       if (transfer.relay === this) this.target.reports.forget(transfer);
     }
-    this.source.takeBack(this, status);
+    this.source.inbox.takeBack(this, status);
   }
 }
 

@@ -1,13 +1,12 @@
-/** A leg: one MSRP session with one peer. It finds the message that a chunk belongs to and hands it to the relay or to the PF. */
+/** A leg: one MSRP session with one peer. It is negotiated, bound to a connection, and ends; what the peer sends is its inbox's. */
 import type {FrameHead} from '../codecs/msrp/frame.ts';
 import {pathLines} from '../codecs/msrp/frame-writer.ts';
-import {leftmost, sessionIdOfPath} from '../codecs/msrp/uri.ts';
-import {answering, unheard} from './answering.ts';
+import {sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import {proves} from './certificates.ts';
-import type {Connection, ConnectionEnd, FrameReceiver} from './connection.ts';
+import type {Connection, ConnectionEnd} from './connection.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
-import {Unfinished, Unsettled} from './ledger.ts';
+import {Inbox} from './inbox.ts';
 import type {Refusal} from './limits.ts';
 import type {Owner, SessionEnd} from './owner.ts';
 import type {Relay} from './relay.ts';
@@ -16,7 +15,6 @@ import type {Destination} from './network.ts';
 import {Sender} from './sender.ts';
 import type {Reached} from './shared-connections.ts';
 import type {SideTls} from './tls.ts';
-import {Chunk, Transfer} from './transfer.ts';
 
 export interface SessionOptions {
   readonly id: string;
@@ -49,6 +47,7 @@ export class Session {
   readonly maxMessageBytes: number;
   /** Undefined where the session is not over TLS. */
   readonly tls: SideTls | undefined;
+  readonly inbox: Inbox;
   readonly sender: Sender;
   readonly offers: Offers;
   readonly reports: Reports;
@@ -63,22 +62,15 @@ export class Session {
   relay: Relay | undefined;
   /** Relays that carry to this leg's peer what partners' peers send. */
   readonly feeders = new Set<Relay>();
-  /** Messages whose chunks still come. */
-  readonly #assembling = new Unfinished();
-  /** Messages that are whole and not settled. */
-  readonly #unsettled = new Unsettled();
-  #refuses: boolean;
   #end: SessionEnd | undefined;
   #ended = false;
   #isBound = false;
   /** Counts the attempts to connect: an outdated one is of no use. */
   #attempt = 0;
-  /** From-Path and Content-Type of the last message: those of the next one are likely the same. */
+  /** From-Path of the last message: that of the next one is likely the same. */
   heardFrom: string | undefined;
-  usualType: string | undefined;
-  /** Path lines of our last requests and answers, and what they were made of. */
+  /** Path lines of our last request, and what they were made of. */
   #sends: {readonly to: string; readonly octets: Uint8Array} | undefined;
-  #answers: {readonly from: string; readonly to: string; readonly octets: Uint8Array} | undefined;
   /** Its connection is to a relay of ours (RFC 4976), whoever the peer is. */
   #isThrough = false;
   lastActivity: number;
@@ -90,7 +82,7 @@ export class Session {
     this.uri = options.uri;
     this.maxMessageBytes = options.maxMessageBytes;
     this.tls = options.tls;
-    this.#refuses = options.refuses;
+    this.inbox = new Inbox(this, options.refuses);
     this.sender = new Sender(this);
     this.offers = new Offers(this);
     this.reports = new Reports(this);
@@ -115,11 +107,6 @@ export class Session {
     return [...this.relays.toReversed(), this.uri];
   }
 
-  /** Whole messages without a settlement. */
-  get unsettled(): Iterable<Transfer> {
-    return this.#unsettled;
-  }
-
   /** The peer has asked or answered something. */
   touch(): void {
     this.lastActivity = this.connection?.readAt ?? this.exchange.clock.now();
@@ -130,15 +117,6 @@ export class Session {
     const to = this.remotePath ?? '';
     if (this.#sends?.to !== to) this.#sends = {to, octets: pathLines(to, this.uri)};
     return this.#sends.octets;
-  }
-
-  /** Path lines of an answer to a request of the peer. */
-  answerPaths(head: FrameHead): Uint8Array {
-    const from = head.text('from-path', this.heardFrom);
-    const to = head.text('to-path', this.uri);
-    if (this.#answers?.from !== from || this.#answers.to !== to)
-      this.#answers = {from, to, octets: pathLines(leftmost(from), to)};
-    return this.#answers.octets;
   }
 
   // ---- negotiation and binding ----
@@ -182,7 +160,7 @@ export class Session {
     else if (this.isBound) this.ready();
     else {
       // The peer was faster than his description.
-      this.#announceBound();
+      this.announceBound();
       this.offers.resume();
     }
   }
@@ -229,7 +207,7 @@ export class Session {
     const owner = {
       onAnswer: (_: undefined, status: number) => {
         if (connection !== this.connection) return;
-        if (status === 200) this.#announceBound();
+        if (status === 200) this.announceBound();
         else if (shared && !this.#isBound) this.#leaveShared(connection, shared);
         else this.end('protocol-error');
       },
@@ -284,7 +262,8 @@ export class Session {
     this.lastActivity = this.exchange.clock.now();
   }
 
-  #announceBound(): void {
+  /** The peer is heard, or has answered: it has the session, if it is who it should be. */
+  announceBound(): void {
     if (this.#isBound || !this.isProven) return;
     this.#isBound = true;
     this.owner?.bound(this);
@@ -314,152 +293,9 @@ export class Session {
 
   // ---- what the peer sends ----
 
-  onSend(head: FrameHead): FrameReceiver {
-    this.touch();
-    const {connection} = this;
-    if (connection === undefined) return unheard;
-    this.#announceBound();
-    const hasType = head.has('content-type');
-    if (!head.hasBody || (!hasType && (head.bodyLength ?? 1) === 0)) {
-      // An empty SEND binds and keeps alive; it is no message.
-      return answering(connection, head, 200);
-    }
-    const messageId = head.text('message-id');
-    const known = this.#assembling.get(messageId);
-    if (known?.settled !== undefined) {
-      return answering(connection, head, known.settled, (flag) => {
-        if (flag !== '+') this.#assembling.delete(known);
-      });
-    }
-    if (known === undefined && (this.#refuses || this.#end !== undefined)) return answering(connection, head, 481);
-    if (!hasType) return answering(connection, head, 400);
-    if (known !== undefined && head.byteRange === undefined) return answering(connection, head, 400);
-    return this.#receive(connection, head, known, messageId);
-  }
-
-  #receive(connection: Connection, head: FrameHead, known: Transfer | undefined, messageId: string): FrameReceiver {
-    const full = known === undefined ? this.#full : undefined;
-    if (full !== undefined) {
-      connection.refuse(full, this);
-      return answering(connection, head, 413);
-    }
-    const transfer = known ?? new Transfer(this, head, messageId);
-    const chunk = new Chunk(transfer, connection, head);
-    if (known === undefined) {
-      this.#assembling.add(transfer);
-      this.relay?.adopt(transfer);
-    }
-    transfer.statedTotal ??= head.byteRange?.total;
-    const least = Math.max(transfer.statedTotal ?? 0, chunk.start + (head.bodyLength ?? 0));
-    if (least > this.maxMessageBytes) {
-      connection.refuse('tooLarge', this);
-      this.refuse(transfer, 413);
-      chunk.answer(413);
-      return chunk;
-    }
-    transfer.relay?.begin(chunk, head);
-    return chunk;
-  }
-
-  /** Why no further message is taken: too many are unsettled, too much waits for a slow partner, or for all of them. */
-  get #full(): Refusal | undefined {
-    const {options, memoryFull} = this.exchange;
-    const isMany = this.#assembling.size + this.#unsettled.size >= options.limits.messagesPerSession;
-    if (isMany || this.relay?.overflows === true) return 'tooManyMessages';
-    return memoryFull ? 'memoryFull' : undefined;
-  }
-
-  /** Called by a chunk whose frame has ended. */
-  onChunkEnd(chunk: Chunk): void {
-    const {transfer} = chunk;
-    const flag = chunk.flag ?? '$';
-    if (transfer.settled !== undefined) {
-      chunk.answer(transfer.settled);
-      if (flag !== '+') this.#assembling.delete(transfer);
-      return;
-    }
-    if (flag === '#') {
-      this.#assembling.delete(transfer);
-      transfer.relay?.abort(transfer);
-      chunk.answer(200);
-      transfer.settle(200);
-      return;
-    }
-    if (transfer.add(chunk)) {
-      this.#assembling.delete(transfer);
-      this.#unsettled.add(transfer);
-    }
-    if (transfer.relay) transfer.relay.end(chunk, flag);
-    else if (transfer.complete) this.offers.add(transfer);
-    else transfer.answerKept();
-  }
-
-  /** Nobody takes this message: what waits, and what still comes of it, gets that status. */
-  refuse(transfer: Transfer, status: number): void {
-    if (transfer.settled !== undefined) return;
-    transfer.relay?.abort(transfer);
-    this.settle(transfer, status);
-  }
-
-  /** The message is answered for. */
-  settle(transfer: Transfer, status: number, unseen = false): void {
-    transfer.settle(status, unseen);
-    this.#unsettled.delete(transfer);
-    this.drained();
-  }
-
   onReport(head: FrameHead): void {
     this.touch();
     this.reports.pass(head);
-  }
-
-  // ---- modes ----
-
-  /** New messages get 481 from now on (T9). */
-  refuseAll(): void {
-    this.#refuses = true;
-  }
-
-  /** Everything is kept for the PF. */
-  holdAll(): void {
-    this.#refuses = false;
-  }
-
-  /** From now on what comes goes to a partner, and so does what nobody has yet (what was offered is the PF's). */
-  relayTo(relay: Relay): void {
-    this.#refuses = false;
-    this.relay = relay;
-    for (const transfer of [...this.offers.takeWaiting(), ...this.#assembling.all()]) {
-      if (transfer.settled === undefined) relay.adopt(transfer);
-    }
-  }
-
-  /** What a relay carries and is not answered goes to it anew. */
-  resend(relay: Relay): void {
-    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) {
-      if (transfer.relay !== relay || transfer.settled !== undefined) continue;
-      transfer.pending = 0;
-      transfer.writtenAt = Infinity;
-      transfer.answerKept();
-      relay.adopt(transfer);
-    }
-  }
-
-  /** A relay carries nothing any more: what it had unsettled is kept, and offered, whole messages in order of their completion. */
-  takeBack(relay: Relay, status: number | undefined): void {
-    if (this.relay === relay) this.relay = undefined;
-    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) {
-      if (transfer.relay !== relay) continue;
-      transfer.relay = undefined;
-      transfer.pending = 0;
-      transfer.writtenAt = Infinity;
-      if (transfer.forwarded) transfer.status = status;
-      if (this.owner === undefined) continue;
-      if (transfer.complete) this.offers.add(transfer);
-      else if (transfer.settled === undefined) transfer.answerKept();
-    }
-    // Without a PF nothing can be kept for it: the sender sees the end and repeats.
-    if (this.owner === undefined) this.close(true);
   }
 
   // ---- end ----
@@ -474,9 +310,7 @@ export class Session {
     if (this.#end !== undefined) return;
     this.#end = why;
     this.#attempt += 1;
-    for (const transfer of this.#assembling.all()) transfer.relay?.abort(transfer);
-    for (const transfer of this.#assembling.all()) transfer.spool.release();
-    this.#assembling.clear();
+    this.inbox.abandon();
     this.sender.lost();
     this.exchange.onSessionEnding(this, status);
     this.drained();
@@ -489,7 +323,7 @@ export class Session {
 
   /** Looks whether an ending session has nothing left to settle. */
   drained(): void {
-    if (this.#end !== undefined && this.#unsettled.size === 0) this.close();
+    if (this.#end !== undefined && this.inbox.isSettled) this.close();
   }
 
   /** The session is no more, whatever is unsettled. `abruptly`: the peer sees its connection closed at once. */
@@ -498,9 +332,7 @@ export class Session {
     this.#ended = true;
     this.#end ??= 'released';
     this.exchange.removeSession(this);
-    for (const transfer of [...this.#unsettled, ...this.#assembling.all()]) transfer.spool.release();
-    this.#unsettled.clear();
-    this.#assembling.clear();
+    this.inbox.release();
     if (abruptly && this.connection?.sessions.size === 1) this.connection.destroy();
     this.#unbind();
     if (this.#end !== 'released')
@@ -508,28 +340,18 @@ export class Session {
     this.owner?.ended(this, this.#end);
   }
 
-  /** Messages whose chunks stopped coming are forgotten. */
+  /** Called a few times a second: messages whose chunks stopped coming, and silence. */
   sweep(now: number): void {
-    const {unfinishedMessageSeconds, idleSessionSeconds} = this.exchange.options.limits;
-    // Whose sender is not read cannot go on.
-    const unread = this.connection?.paused === true;
-    for (const transfer of this.#unsettled) if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
-    for (const transfer of unread ? [] : this.#assembling.all()) {
-      if (now - transfer.touchedAt > 1000) transfer.spool.moveOut();
-      if (now - transfer.touchedAt < unfinishedMessageSeconds * 1000) continue;
-      this.#refuse('unfinishedMessage');
-      this.#assembling.delete(transfer);
-      transfer.relay?.abort(transfer);
-      transfer.settle(408);
-    }
+    const {idleSessionSeconds} = this.exchange.options.limits;
+    const heardAt = Math.max(this.lastActivity, this.inbox.sweep(now));
     if (idleSessionSeconds === 0 || this.#end !== undefined) return;
-    const touched = Math.max(this.lastActivity, ...this.#assembling.all().map((each) => each.touchedAt));
-    if (unread || now - touched < idleSessionSeconds * 1000) return;
-    this.#refuse('idleSession');
+    if (this.connection?.paused === true || now - heardAt < idleSessionSeconds * 1000) return;
+    this.refused('idleSession');
     this.end('idle');
   }
 
-  #refuse(what: Refusal): void {
+  /** Counts a refusal. */
+  refused(what: Refusal): void {
     const {connection, id, label} = this;
     this.exchange.refusals.add(what, {address: connection?.origin.address, session: id, leg: label});
   }

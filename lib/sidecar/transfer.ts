@@ -53,8 +53,8 @@ export class Transfer {
   constructor(session: Session, head: FrameHead, messageId: string) {
     this.session = session;
     this.messageId = messageId;
-    this.contentType = head.text('content-type', session.usualType);
-    session.usualType = this.contentType;
+    this.contentType = head.text('content-type', session.inbox.usualType);
+    session.inbox.usualType = this.contentType;
     this.failureReport = head.failureReport;
     this.successReport = head.successReport;
     this.fromPath = head.text('from-path', session.heardFrom);
@@ -80,7 +80,7 @@ export class Transfer {
   answerKept(): void {
     this.spool.flushed((isKept) => {
       if (!isKept) {
-        this.session.refuse(this, 413);
+        this.session.inbox.refuse(this, 413);
         return;
       }
       const kept = this.#unanswered;
@@ -127,7 +127,7 @@ export class Chunk implements FrameReceiver {
     this.start = (head.byteRange?.start ?? 1) - 1;
     this.#connection = connection;
     this.#id = head.text('transaction-id');
-    this.#paths = transfer.session.answerPaths(head);
+    this.#paths = transfer.session.inbox.answerPaths(head);
   }
 
   get ended(): boolean {
@@ -148,7 +148,7 @@ export class Chunk implements FrameReceiver {
     const kept = isLarge ? undefined : transfer.spool.write(at, piece, lasting);
     if (kept === undefined) {
       this.#connection.refuse(isLarge ? 'tooLarge' : 'spoolFull', session);
-      session.refuse(transfer, 413);
+      session.inbox.refuse(transfer, 413);
       this.answer(413);
       this.#connection.unwanted(piece.length);
       return;
@@ -159,7 +159,7 @@ export class Chunk implements FrameReceiver {
   end(flag: Flag): void {
     this.flag = flag;
     this.transfer.touchedAt = this.#connection.readAt;
-    this.transfer.session.onChunkEnd(this);
+    this.transfer.session.inbox.onChunkEnd(this);
   }
 
   /** Once; as the sender asked for it (RFC 4975 §7.2). */
