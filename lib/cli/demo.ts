@@ -1,13 +1,28 @@
 import {Command} from 'commander';
+import {scenarios} from '../demo/scenarios.ts';
+import {exitStatus} from '../main.ts';
 import type {Done} from './done.ts';
 
 /** `demo`: two phones, one of them off, on this machine alone; status 1 if any message is missing at the end. */
 export function demoCommand(done: Done): Command {
   return new Command('demo')
     .description('play a chat with a phone that is off, on this machine alone')
+    .option('--scenario <name>', 'which story', scenarios[0].name)
+    .option('--list', 'say which there are')
     .option('--json', 'print one JSON object a line, the last one a summary')
-    .action(async ({json}: {json?: true}) => {
+    .action(async ({scenario: name, list, json}: {scenario: string; list?: true; json?: true}) => {
+      if (list === true) {
+        for (const {name: each, title} of scenarios) process.stdout.write(`${each.padEnd(12)} ${title}\n`);
+        done(exitStatus.ended);
+        return;
+      }
+      const scenario = scenarios.find((each) => each.name === name);
+      if (scenario === undefined) {
+        process.stderr.write(`there is no scenario ${name}; --list names what there is\n`);
+        done(exitStatus.usage);
+        return;
+      }
       const {runDemo} = await import('../demo/demo.ts');
-      done(await runDemo({json: json === true, out: process.stdout}));
+      done(await runDemo({scenario, json: json === true, out: process.stdout}));
     });
 }

@@ -1,13 +1,14 @@
-/** `cpm-pf demo`: the scenario on this machine, told as it happens, with the phones' own figures at the end. */
+/** `cpm-pf demo`: a scenario on this machine, told as it happens, with the phones' own figures at the end. */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {Account} from '../phone/ledger.ts';
 import {ladderHead, ladderLine, type LadderEvent} from './ladder.ts';
 import {endLeftovers, lastLogLines} from './pf-process.ts';
-import {playScenario} from './scenario.ts';
+import {playScenario, type Scenario} from './stage.ts';
 
 export interface DemoOptions {
+  readonly scenario: Scenario;
   /** One JSON object a line instead of the ladder; the last one is the summary. */
   readonly json: boolean;
   /** Where to print; colours only where it is a terminal. */
@@ -21,7 +22,7 @@ export interface DemoOptions {
 const nothing: Account = {sent: 0, accepted: 0, delivered: 0, notified: 0, identical: false, inOrder: false};
 
 /** Plays the demo in a temporary folder that is removed afterwards. Gives the exit status: 0, or 1 when anything is missing or came too late. */
-export async function runDemo({json, out}: DemoOptions): Promise<number> {
+export async function runDemo({scenario, json, out}: DemoOptions): Promise<number> {
   const folder = mkdtempSync(path.join(tmpdir(), 'cpm-demo-'));
   const started = performance.now();
   const colour = out.isTTY === true && process.env['NO_COLOR'] === undefined;
@@ -45,7 +46,7 @@ export async function runDemo({json, out}: DemoOptions): Promise<number> {
   let figures = nothing;
   if (!json) out.write(`${ladderHead()}\n`);
   try {
-    figures = await playScenario(folder, tell, abort.signal);
+    figures = await playScenario(scenario, folder, tell, abort.signal);
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error);
     const log = lastLogLines(folder);

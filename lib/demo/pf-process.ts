@@ -20,6 +20,8 @@ export interface PfSettings {
   readonly homeDomain: string;
   /** SIP port, UDP and TCP. It has to stay the same over a restart, or the core would not find it again. */
   readonly sipPort: number;
+  /** Further sections of the configuration. */
+  readonly more?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 export interface PfProcess {
@@ -48,6 +50,7 @@ function writePfConfig(settings: PfSettings): string {
     served: {domains: [settings.homeDomain], numberPrefixes: ['+1555']},
     relay: {access: {listenPort: 0}, core: {listenPort: 0}},
     admin: {port: 0},
+    ...settings.more,
   };
   writeFileSync(file, stringify(sections));
   return file;

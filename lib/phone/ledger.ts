@@ -35,7 +35,7 @@ export interface Account {
   readonly accepted: number;
   /** Of those: received whole by the recipient. */
   readonly delivered: number;
-  /** Of those: delivery and display notification back at the sender. */
+  /** Of those: every notification that is to come back is back at the sender. */
   readonly notified: number;
   /** What was received is octet for octet what was sent. */
   readonly identical: boolean;
@@ -43,8 +43,12 @@ export interface Account {
   readonly inOrder: boolean;
 }
 
-/** Compares what one phone sent with what another one received. */
-export function account(sent: readonly SentMessage[], received: readonly ReceivedChat[]): Account {
+/** Compares what one phone sent with what another one received; `kinds`: the notifications that are to come back. */
+export function account(
+  sent: readonly SentMessage[],
+  received: readonly ReceivedChat[],
+  kinds: readonly string[] = ['delivered', 'displayed'],
+): Account {
   const ids = sent.map(({messageId}) => messageId);
   const arrived = received.filter(({messageId}) => ids.includes(messageId));
   const positions = arrived.map(({messageId}) => ids.indexOf(messageId));
@@ -52,7 +56,7 @@ export function account(sent: readonly SentMessage[], received: readonly Receive
     sent: sent.length,
     accepted: sent.filter(({accepted}) => accepted).length,
     delivered: arrived.length,
-    notified: sent.filter(({notified}) => notified.includes('delivered') && notified.includes('displayed')).length,
+    notified: sent.filter(({notified}) => kinds.every((kind) => notified.includes(kind))).length,
     identical: arrived.every(({bytes}, at) => sent[positions[at] ?? -1]?.bytes.equals(bytes) === true),
     inOrder: positions.every((position, at) => at === 0 || position > (positions[at - 1] ?? -1)),
   };
