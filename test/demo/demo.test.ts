@@ -12,6 +12,9 @@ const whole = {sent: 9, accepted: 9, delivered: 9, notified: 9, identical: true,
 test.serial('the demo: everything arrives over a SIGKILL, and nothing of it stays behind', async (t) => {
   const folder = await temporaryFolder(t);
   process.env['TMPDIR'] = folder;
+  t.teardown(() => {
+    delete process.env['TMPDIR'];
+  });
   const lines: string[] = [];
   const status = await runDemo({
     scenario: scenarios[0],
