@@ -59,17 +59,35 @@ test('package: holds code, types, contract, documentation and licence, and no te
     'README.md',
     'LICENSE',
     'drachtio.conf.xml',
+    'dist/plugins/quota/index.js',
+    'plugins/quota/README.md',
   ])
     t.true(existsSync(await inPackage(file)), file);
   for (const folder of ['dist/test', 'test', 'reports', 'node_modules'])
     t.false(existsSync(await inPackage(folder)), folder);
+  const plugins = readdirSync(await inPackage('.'), {recursive: true, encoding: 'utf8'});
+  t.deepEqual(
+    plugins.filter((file) => !file.startsWith('node_modules') && file.includes('.test.')),
+    [],
+  );
 });
 
 test('package: an application imports it with its types', async (t) => {
   const {user} = await installed;
   writeFileSync(
     path.join(user, 'use.ts'),
-    `import {CpmError, participatingFunction, type App, type ParticipatingFunctionOptions} from 'drachtio-cpm';
+    `import {CpmError, definePlugin, participatingFunction, z, type App, type ParticipatingFunctionOptions} from 'drachtio-cpm';
+import quota from 'drachtio-cpm/plugins/quota';
+import {example, openForTest} from 'drachtio-cpm/test-kit';
+const own = definePlugin({
+  name: 'own',
+  options: z.strictObject({status: z.int()}),
+  hooks: ({status}) => ({beforeAccept: ({sender}) => (sender === 'tel:+1' ? {refuse: status} : undefined)}),
+});
+export const plugins: ParticipatingFunctionOptions = {plugins: [{use: quota}, {use: own, options: {status: 480}}, {use: 'block-list'}]};
+export const asked = openForTest(own, {status: 480}).then(({hooks}) => hooks.beforeAccept?.(example.invitation({sender: 'tel:+1'})));
+// @ts-expect-error there is no such hook
+definePlugin({name: 'wrong', options: z.strictObject({}), hooks: () => ({beforeAcept: () => undefined})});
 const options: ParticipatingFunctionOptions = {sip: {homeDomain: 'home.example', inviteSeconds: 20}, served: {domains: ['home.example']}};
 export const start = (srf: unknown): Promise<App> => participatingFunction(srf, options);
 // @ts-expect-error a number is expected
@@ -85,12 +103,12 @@ export const refusal: CpmError = new CpmError('CPM_MINE', 480, 'not today');
   });
   const {stdout} = await run(
     process.execPath,
-    ['-e', "import('./use.js').then((use) => console.log(use.refusal.code))"],
+    ['-e', "import('./use.js').then(async (use) => console.log(use.refusal.code, await use.asked))"],
     {
       cwd: user,
     },
   );
-  t.is(stdout, 'CPM_MINE\n');
+  t.is(stdout, 'CPM_MINE { refuse: 480 }\n');
 });
 
 test('package: its command line is installed', async (t) => {
@@ -102,6 +120,10 @@ test('package: its command line is installed', async (t) => {
     how === 'by npm' ? ['--version'] : [command, '--version'],
   );
   t.is(stdout, `${packageVersion()}\n`);
+  writeFileSync(path.join(user, 'pf.yaml'), 'plugins: [{use: block-list}]\n');
+  const cli = await inPackage('dist/lib/cli.js');
+  const checked = await run(process.execPath, [cli, 'check-config', 'pf.yaml'], {cwd: user});
+  t.regex(checked.stdout, /pf\.yaml: ok\n$/);
 });
 
 test('package: its demo delivers everything', async (t) => {

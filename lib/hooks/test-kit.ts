@@ -34,7 +34,7 @@ export interface PluginUnderTest {
   /** What it says it keeps of users. */
   readonly retained: readonly string[];
   /** Waits for its after-hooks to end, and closes it. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**

@@ -79,7 +79,8 @@ export default definePlugin({
           redirect: 'error',
         });
         await response.body?.cancel();
-        if (!response.ok) log.warn({status: response.status, attempt}, 'the push gateway refuses');
+        if (response.ok) log.debug({attempt}, 'the push gateway was asked');
+        else log.warn({status: response.status, attempt}, 'the push gateway refuses');
         return response.status;
       } catch (error) {
         if (awaited.has(user)) log.warn({error, attempt}, 'the push gateway does not answer');

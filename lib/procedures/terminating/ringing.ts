@@ -53,8 +53,9 @@ export function createRinging(context: () => Context, session: ChatSession): Rin
     if (devices.length === 0) return false;
     const senders = await store.deferredQueue.senders(servedUser);
     if (!senders.some((waiting) => waiting.sender === sender)) return true;
-    const wait = await hooks.beforeInvite?.({...viewOfSession(session), devices: devices.length});
-    const outcome = session.joinable && wait === undefined ? await session.search(devices) : undefined;
+    const mayRing = async (): Promise<boolean> =>
+      (await hooks.beforeInvite?.({...viewOfSession(session), devices: devices.length})) === undefined;
+    const outcome = session.joinable && (await mayRing()) ? await session.search(devices) : undefined;
     if (outcome?.kind === 'answered' && session.state === 'holding') {
       await session.join(outcome);
       return true;
