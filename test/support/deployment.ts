@@ -31,12 +31,16 @@ export interface PfProcess {
 
 export interface DeploymentOptions {
   readonly core?: CoreOptions;
+  /** Another deployment, whose core this one shares. `core.pf` says to whom of them it turns. */
+  readonly beside?: Deployment;
   /** Sections of the configuration, laid over what the deployment needs. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[]>>;
 }
 
 export interface Deployment {
   readonly core: Core;
+  /** SIP URI of the PF. */
+  readonly uri: string;
   readonly folder: string;
   readonly pf: PfProcess;
   /** SIGKILL, and the wait for the end. */
@@ -70,14 +74,15 @@ export interface DeploymentOwner {
 /** Starts the core and the PF; all of it goes away with the test. */
 export async function deployment(t: DeploymentOwner, options: DeploymentOptions = {}): Promise<Deployment> {
   const folder = await mkdtemp(path.join(tmpdir(), 'cpm-flow-'));
-  const core = await startCore({cases: ['term'], ...options.core});
+  const core = options.beside?.core ?? (await startCore({cases: ['term'], ...options.core}));
   const server = process.env['DRACHTIO_HOST'] === undefined ? undefined : await sipServer();
   const port = await freePort();
   const file = path.join(folder, 'pf.yaml');
   const configure = async (config: DeploymentOptions['config'] = {}): Promise<void> =>
     writeFile(file, stringify(laidOver(configuration(folder, core, server, port, options), config)));
   await configure();
-  core.pf = `sip:${server?.sip ?? `127.0.0.1:${port}`};transport=tcp`;
+  const uri = `sip:${server?.sip ?? `127.0.0.1:${port}`};transport=tcp`;
+  core.pf ??= uri;
   const phones: Phone[] = [];
   let pf: PfProcess | undefined;
 
@@ -94,6 +99,7 @@ export async function deployment(t: DeploymentOwner, options: DeploymentOptions 
 
   const theDeployment: Deployment = {
     core,
+    uri,
     folder,
     get pf() {
       return running();
@@ -152,7 +158,7 @@ export async function deployment(t: DeploymentOwner, options: DeploymentOptions 
     }
 
     await Promise.all(['sip-server', 'relay'].map(async (name) => killOwn(theDeployment, name)));
-    await core.close();
+    if (options.beside === undefined) await core.close();
     await server?.stop();
     await rm(folder, {recursive: true, force: true});
   });
