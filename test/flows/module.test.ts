@@ -3,7 +3,7 @@ import {randomUUID} from 'node:crypto';
 import path from 'node:path';
 import test from 'ava';
 import Srf from 'drachtio-srf';
-import {participatingFunction} from '../../lib/index.ts';
+import {definePlugin, participatingFunction, z} from '../../lib/index.ts';
 import {silentLog} from '../../lib/ports/log.ts';
 import {startCore} from '../../lib/phone/core.ts';
 import {startPhone} from '../../lib/phone/phone.ts';
@@ -45,6 +45,15 @@ test.serial(
       before.push(method);
       next();
     });
+    const told: string[] = [];
+    const counting = definePlugin({
+      name: 'counting',
+      options: z.strictObject({from: z.int()}),
+      hooks: ({from}) => ({
+        afterDefer: ({servedUser}) => told.push(`${from + told.length} ${servedUser}`),
+        close: () => told.push('closed'),
+      }),
+    });
     const connected = new Promise<void>((resolve) => {
       srf.on('connect', () => {
         resolve();
@@ -58,6 +67,7 @@ test.serial(
         sip: {homeDomain: 'home.example', outboundProxy: core.uri, trustedPeers: ['127.0.0.1']},
         served: {numberPrefixes: ['+1555']},
         relay: {access: {listenPort: 0}, core: {listenPort: 0}},
+        plugins: [{use: counting, options: {from: 10}}],
       },
       silentLog,
     );
@@ -108,7 +118,9 @@ test.serial(
     t.is(await ask('MESSAGE'), '202');
     t.deepEqual(after, ['INVITE', 'MESSAGE']);
 
+    t.deepEqual(told, ['10 tel:+15550102']);
     await app.drain();
+    t.is(told.at(-1), 'closed');
     t.is((await chat.ended).by, 'peer');
     t.is(await ask('MESSAGE'), '202');
   },

@@ -200,6 +200,61 @@ test.serial('CPM-CF 8.3.2.1: plugins are told of all that happens to a message, 
   );
 });
 
+test.serial(
+  'CPM-CF 8.3.2.9: registration, BYE and expiry go on, whatever the hooks that are told of them do',
+  async (t) => {
+    const pf = await withHooks(
+      t,
+      `{afterRegistration() { throw new Error('broken'); }, afterBye: () => new Promise(() => {}), afterExpired: async () => { throw new Error('broken'); }}`,
+      {cpm: {deferredRetentionSeconds: 1, expirySweepSeconds: 1}, hooks: {deadlineMilliseconds: 100}},
+    );
+    const alice = await pf.alice();
+    await pf.register(alice);
+    t.is(pf.core.told.items.at(-1)?.status, 200);
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('soon gone', {dispositions: ['negative-delivery']})).accepted);
+    t.is(await chat.end(), 200);
+    await alice.notifications.first(({status}) => status === 'failed');
+    for (const hook of ['afterRegistration', 'afterBye', 'afterExpired']) await pf.pf.log.first(hookFailed(hook));
+    t.like(await pf.status(), {ledger: {expired: 1}});
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.1 A14 A21: over a notification for which a plugin fails the client gets 408, and the message is released by the next one',
+  async (t) => {
+    const pf = await withHooks(
+      t,
+      `{beforeNotification: (() => { let asked = 0; return () => { if (asked++ === 0) throw new Error('broken'); }; })()}`,
+    );
+    const [alice, bob] = [await pf.alice(), await pf.bob()];
+    await pf.register(alice);
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('one')).accepted);
+    await pf.register(bob);
+    t.like(await pf.pf.log.first(hookFailed('beforeNotification')), {code: 'CPM_HOOK_FAILED'});
+    // What the session did not take his phone says by SIP MESSAGE, or the display does.
+    await alice.notifications.first();
+    await pf.pf.log.first(({msg}) => msg === 'a notification releases a deferred message');
+    t.pass();
+  },
+);
+
+test.serial(
+  'CPM-CF 8.3.2.1: an invitation that a plugin keeps from the devices is accepted by the PF, and delivered at the next registration',
+  async (t) => {
+    const pf = await withHooks(t, `{beforeAccept: () => 'keep'}`);
+    const [alice, bob] = [await pf.alice(), await pf.bob()];
+    await pf.register(bob);
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('for later')).accepted);
+    t.is(bob.requests.items.length, 0);
+    await chat.end();
+    await pf.register(bob);
+    t.true((await bob.messages.first()).session.deferred);
+  },
+);
+
 test.serial('plugins: block-list refuses the inviter with 603, and no device rings', async (t) => {
   const pf = await deployment(t, {
     config: {plugins: [{use: 'block-list', options: {senders: ['tel:+15550101']}}]},
@@ -298,3 +353,41 @@ test.serial(
     });
   },
 );
+
+test.serial('8.3.2.9.1.1 A0: sender-order hands over first what the preferred sender wrote last', async (t) => {
+  const plugin = {use: 'sender-order', options: {first: ['tel:+15550103']}};
+  const pf = await deployment(t, {config: {plugins: [plugin]}});
+  const [alice, carol, bob] = [
+    await pf.alice(),
+    await pf.phone('sip:+15550103@home.example;user=phone'),
+    await pf.bob(),
+  ];
+  for (const [phone, text] of [
+    [alice, 'of Alice'],
+    [carol, 'of Carol'],
+  ] as const) {
+    const chat = await phone.startChat(bobAddress);
+    t.true((await chat.sendText(text)).accepted);
+    await chat.end();
+  }
+
+  await pf.register(bob);
+  await bob.messages.atLeast(2);
+  t.deepEqual(
+    bob.messages.items.map(({text}) => text),
+    ['of Carol', 'of Alice'],
+  );
+});
+
+test.serial('plugins: quota refuses with 403 what is beyond it, and what was kept is delivered', async (t) => {
+  const pf = await deployment(t, {config: {plugins: [{use: 'quota', options: {user: {messages: 2}}}]}});
+  const [alice, bob] = [await pf.alice(), await pf.bob()];
+  const chat = await alice.startChat(bobAddress);
+  const outcomes: unknown[] = [];
+  for (const text of ['one', 'two', 'three']) outcomes.push(...(await chat.sendText(text)).outcomes);
+  t.deepEqual(outcomes, [200, 200, 403]);
+  t.like(await pf.status(), {ledger: {accepted: 2, pending: 2}});
+  await chat.end();
+  await pf.register(bob);
+  await bob.messages.atLeast(2);
+});
