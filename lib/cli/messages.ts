@@ -31,7 +31,7 @@ export function formatQueue(messages: readonly TracedMessage[]): string {
 
 function formatEntry({at, node, what, answer, session, by}: HistoryEntry): string {
   const said = [answer, session, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined);
-  return `  ${timeOf(at)} ${what.padEnd(12)} ${fit(node, 12)} ${said.join(', ')}`;
+  return `  ${timeOf(at)} ${what.padEnd(12)} ${fit(node, 10)} ${said.join(', ')}`;
 }
 
 const timeOf = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
