@@ -96,7 +96,10 @@ export function createFunction(parts: Parts): CpmFunction {
   };
 
   function begin(): ReloadableApp {
-    const operator = createOperator(context);
+    const operator = createOperator(
+      context,
+      plugins.retained.map(({plugin, what}) => `${plugin}: ${what}`),
+    );
     const sweep = startSweep(context);
     const pause = async (milliseconds: number): Promise<void> =>
       new Promise((resolve) => {

@@ -20,6 +20,6 @@ export function eraseCommand(done: Done): Command {
 
 function table({messagesTo, messagesFrom, registrations, identities, kept}: EraseReport): string {
   const counts = {'messages to': messagesTo, 'messages from': messagesFrom, registrations, identities};
-  const rows = Object.entries({...counts, ...(kept.length === 0 ? {} : {'kept in': kept.join(' ')})});
+  const rows = Object.entries({...counts, ...(kept.length === 0 ? {} : {'kept by': kept.join(', ')})});
   return rows.map(([what, value]) => `${what.padEnd(14)} ${value}\n`).join('');
 }

@@ -27,6 +27,6 @@ export interface Changed {
 }
 
 export interface EraseReport extends Erased {
-  /** Journals that the law wants kept, by the names of their plugins. */
+  /** What plugins keep all the same, because the law wants it: `lawful-retention: FILE`. */
   readonly kept: readonly string[];
 }

@@ -12,7 +12,7 @@ const batch = 500;
 const wholeBatch = 100;
 
 /**
- * The operator's hand on the queue. `journals`: plugins that keep what an erasure has to leave.
+ * The operator's hand on the queue. `journals`: what plugins keep that an erasure has to leave.
  * @clause CPM-CF 8.3.2.9 A21
  */
 export function createOperator(context: Context, journals: readonly string[] = []): Operator {
@@ -91,7 +91,7 @@ export function createOperator(context: Context, journals: readonly string[] = [
       });
       if (erased === undefined)
         throw new CpmError('CPM_USER_BUSY', 409, 'messages of this user are being delivered; ask again in a moment');
-      const kept = journals.length === 0 ? {} : {kept: journals.join(' ')};
+      const kept = journals.length === 0 ? {} : {kept: journals.join(', ')};
       log.info({operator: who, what: 'erase', ...erased, ...kept}, 'an operator has erased a user');
       return {...erased, kept: journals};
     },

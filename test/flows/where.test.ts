@@ -6,6 +6,7 @@ import type {TracedMessage} from '../../lib/cpm/history.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {runNode} from '../support/child.ts';
 import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {temporaryFolder} from '../support/temporary-folder.ts';
 import {until} from '../support/persistent-sender.ts';
 
 const conversationId = 'Conv-Where';
@@ -203,10 +204,11 @@ test.serial('8.3.2.9.1.1 A18: retry is a trigger: what a 480 stopped is delivere
 });
 
 test.serial(
-  '8.3.2.9 A21: erase leaves nothing of a user, neither to be asked for nor in the file of the store',
+  '8.3.2.9 A21: erase leaves nothing of a user, neither to be asked for nor in the file of the store, and names the journal that stays',
   async (t) => {
     t.timeout(60_000);
-    const pf = await deployment(t);
+    const file = path.join(await temporaryFolder(t), 'journal.jsonl');
+    const pf = await deployment(t, {config: {plugins: [{use: 'lawful-retention', options: {file}}]}});
     const alice = await leave(pf, ['a word for Bob alone']);
     const bob = await pf.bob({notifications: 'none'});
     await pf.register(bob);
@@ -217,7 +219,7 @@ test.serial(
 
     const {status, lines} = await cpmPf(pf, 'erase', bobAddress, '--json');
     t.is(status, 0);
-    t.like(JSON.parse(lines[0] ?? ''), {messagesTo: 2, messagesFrom: 0, kept: []});
+    t.like(JSON.parse(lines[0] ?? ''), {messagesTo: 2, messagesFrom: 0, kept: [`lawful-retention: ${file}`]});
     t.deepEqual(await traced(pf, bobAddress), []);
     t.is((await cpmPf(pf, 'where', bobAddress)).status, 1);
     const ledger = await ledgerOf(pf);
@@ -225,6 +227,7 @@ test.serial(
     t.is(ledger['addsUp'], true);
     const record = pf.pf.log.items.find(({msg}) => msg === 'an operator has erased a user');
     t.is(record?.['messagesTo'], 2);
+    t.is(record?.['kept'], `lawful-retention: ${file}`);
     t.false(JSON.stringify(record).includes('15550102'));
 
     if (process.env['MONGODB_URI'] !== undefined) return;
