@@ -9,7 +9,8 @@
 import {CpmError} from '../../errors.ts';
 import {Gathered, type Memory} from './gathered.ts';
 import type {Flag, FrameHead} from './frame.ts';
-import {flagOf, HeadReader, tooLong, unintelligible} from './head-reader.ts';
+import {HeadReader, tooLong, unintelligible} from './head-reader.ts';
+import {couldEnd, endsAt, flagOf} from './octets.ts';
 
 export interface FrameHandlers {
   /** A frame's head is read. Its views are valid until this call returns. */
@@ -294,7 +295,7 @@ class Parser implements FrameParser {
       this.#examined += found + length - search;
       if (input.length - found < length + 1 + newline.length) {
         this.#flag = input[found + length] ?? 0;
-        if (this.#couldEnd(input, found + length)) return this.#pause(input, at, found);
+        if (couldEnd(input, found + length)) return this.#pause(input, at, found);
       } else if (this.#isEndLine(input, found)) return this.#finish(input, at, found);
       search = found + 1;
     }
@@ -307,12 +308,6 @@ class Parser implements FrameParser {
     this.#body(input, from, to);
     this.#matched = input.length - to;
     return input.length;
-  }
-
-  /** Whether flag, CR and LF stand there as far as the input goes. */
-  #couldEnd(input: Buffer, at: number): boolean {
-    if (at < input.length && flagOf(input[at] ?? 0) === undefined) return false;
-    return at + 1 >= input.length || input[at + 1] === cr;
   }
 
   /** Where the longest end of the input begins that is also a beginning of the delimiter, whose only CR is its first octet. */
@@ -364,12 +359,7 @@ class Parser implements FrameParser {
   }
 
   #isEndLine(input: Buffer, at: number): boolean {
-    const length = this.#delimiterLength;
-    // A call of the engine costs more.
-    for (let each = 0; each < length; each += 1) if (input[at + each] !== this.#delimiter[each]) return false;
-    return (
-      flagOf(input[at + length] ?? 0) !== undefined && input[at + length + 1] === cr && input[at + length + 2] === lf
-    );
+    return endsAt(input, at, this.#delimiter, this.#delimiterLength);
   }
 
   #body(input: Buffer, from: number, to: number, lasting = false): void {

@@ -3,6 +3,7 @@ import {CpmError} from '../../errors.ts';
 import {parseByteRange, type ByteRange} from './byte-range.ts';
 import type {FailureReport, Flag, FrameHead, HeadField} from './frame.ts';
 import {HeadPattern} from './head-pattern.ts';
+import {endOfEndLine, endOfId, flagLine, flagOf, isWord, statusOf} from './octets.ts';
 
 const names = [
   'to-path',
@@ -29,8 +30,6 @@ const differing = [messageId, byteRange];
 
 const colon = 0x3a;
 const capitalS = 0x53;
-const cr = 0x0d;
-const lf = 0x0a;
 const hyphen = 0x2d;
 const blank = 0x20;
 const nothing = Buffer.alloc(0);
@@ -39,8 +38,6 @@ const nothing = Buffer.alloc(0);
 const firstHeads = 2;
 /** Octets before a transaction id. */
 const beforeId = 5;
-/** Octets behind the transaction id of an end-line: flag, CRLF. */
-const flagLine = 3;
 
 /** What a line was: another header, the blank line before a body, or the end-line of a frame without body. */
 export type LineKind = 'header' | 'body' | Flag;
@@ -340,46 +337,6 @@ export class HeadReader implements FrameHead {
   }
 }
 
-/** The flag that an octet stands for, undefined for any other octet. */
-export function flagOf(byte: number): Flag | undefined {
-  if (byte === 0x24) return '$';
-  if (byte === 0x2b) return '+';
-  return byte === 0x23 ? '#' : undefined;
-}
-
-function statusOf(bytes: Buffer, from: number, to: number): number {
-  if (to - from !== 3) return 0;
-  let value = 0;
-  for (let at = from; at < to; at += 1) {
-    const digit = (bytes[at] ?? 0) - 0x30;
-    if (digit < 0 || digit > 9) return 0;
-    value = value * 10 + digit;
-  }
-  return value;
-}
-
-// ident-char = ALPHANUM / "." / "-" / "+" / "%" / "="
-const isIdentChar: readonly boolean[] = Array.from(
-  {length: 256},
-  (_, byte) => /[\w.+%=-]/.test(String.fromCharCode(byte)) && byte !== 0x5f,
-);
-
-/** Where the characters end that a transaction id may have. */
-function endOfId(bytes: Buffer, from: number, end: number): number {
-  let at = from;
-  while (at < end && isIdentChar[bytes[at] ?? 0] === true) at += 1;
-  return at;
-}
-
-/** Where an end-line ends whose transaction id is expected at an offset and stands elsewhere, too; -1: it is none. */
-function endOfEndLine(bytes: Buffer, id: number, idEnd: number, from: number): number {
-  const flag = from + idEnd - id;
-  if (bytes.length < flag + flagLine) return -1;
-  for (let at = from; at < flag; at += 1) if (bytes[at] !== bytes[id + at - from]) return -1;
-  const isEnd = flagOf(bytes[flag] ?? 0) !== undefined && bytes[flag + 1] === cr && bytes[flag + 2] === lf;
-  return isEnd ? flag + flagLine : -1;
-}
-
 function knownHeader(bytes: Buffer, from: number, to: number): number {
   const first = (bytes[from] ?? 0) | 0x20;
   for (let which = 0; which < names.length; which += 1) {
@@ -405,11 +362,4 @@ function numberOf(field: HeadField): number {
     case 'transaction-id':
       return transactionId;
   }
-}
-
-/** Whether the octets are those of an ASCII text. */
-function isWord(bytes: Buffer, from: number, to: number, word: string): boolean {
-  if (to - from !== word.length) return false;
-  for (let at = 0; at < word.length; at += 1) if (bytes[from + at] !== word.charCodeAt(at)) return false;
-  return true;
 }
