@@ -278,9 +278,8 @@ export class ChatSession {
   /** What waits or could not be delivered is kept, one after another. */
   async #keep(message: OfferedMessage): Promise<Verdict> {
     this.#following = this.#following.then(async () => this.#followIdentity());
-    const earlier = this.#storing;
-    const kept = this.#following.then(async () => deferMessage(this.#context, this, message, earlier));
-    this.#storing = Promise.all([earlier, kept]).then(() => undefined);
+    const kept = this.#following.then(async () => deferMessage(this.#context, this, message));
+    this.#storing = Promise.all([this.#storing, kept]).then(() => undefined);
     const verdict = await kept;
     if (verdict === 'accepted') {
       this.#hasKept = true;

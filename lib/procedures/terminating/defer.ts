@@ -11,15 +11,10 @@ import type {ChatSession} from './chat-session.ts';
 /**
  * Takes responsibility for a message that cannot be handed on now: the sender's 200 goes out when the store has it (docs/acknowledgement.md).
  * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it. Plugins are
- * asked before; `earlier` is then waited for, so that what they take their time with does not overtake.
+ * asked before; the media plane offers one message of a session at a time, so that none overtakes another over which they take their time.
  * @clause CPM-CF 8.3.2.1 E1 E2 E8
  */
-export async function deferMessage(
-  context: Context,
-  session: ChatSession,
-  offered: OfferedMessage,
-  earlier: Promise<unknown> = Promise.resolve(),
-): Promise<Verdict> {
+export async function deferMessage(context: Context, session: ChatSession, offered: OfferedMessage): Promise<Verdict> {
   const {store, log, hooks} = context;
   const where = {
     ...session.label,
@@ -37,11 +32,8 @@ export async function deferMessage(
 
   if (isComposing(cpim?.contentType ?? offered.contentType)) return 'accepted';
   const message = newMessage(context, session, offered, cpim);
-  if (hooks.beforeDefer !== undefined) {
-    const answer = await hooks.beforeDefer(viewOfMessage(message));
-    await earlier;
-    if (answer !== undefined) return answer === 'discard' ? 'accepted' : answer.refuse;
-  }
+  const answer = await hooks.beforeDefer?.(viewOfMessage(message));
+  if (answer !== undefined) return answer === 'discard' ? 'accepted' : answer.refuse;
 
   try {
     const [result] = await store.deferredQueue.enqueue([message]);
