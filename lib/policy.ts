@@ -30,6 +30,8 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     sentReoffer: cpm.sentReofferSeconds * 1000,
     settledRetention: cpm.settledRetentionSeconds * 1000,
     maxMessageBytes: cpm.maxMessageBytes,
+    notifiesInSession: cpm.notificationTransport === 'session',
+    maxPagerMessageBytes: cpm.maxPagerMessageBytes,
     notificationWait: cpm.notificationWaitSeconds * 1000,
     concurrentDeliveries: cpm.concurrentDeliveries,
     trustsImdn: cpm.imdnUnknown === 'trust',

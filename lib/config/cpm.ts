@@ -63,6 +63,12 @@ export const cpm = z
     longestRetryAfterSeconds: whole(0, 30 * day)
       .default(3600)
       .describe('No retry comes before the Retry-After of an answer, up to this long.'),
+    notificationTransport: z
+      .enum(['session', 'message'])
+      .default('session')
+      .describe(
+        'How notifications that wait reach the sender of a message: `session`: in one with their author, running or deferred, else by SIP MESSAGE; `message`: always so.',
+      ),
     notificationWaitSeconds: whole(0, 20)
       .default(1)
       .describe('How long the BYE of a delivery waits, after the last 200, for the delivery notifications.'),
@@ -89,6 +95,9 @@ export const cpm = z
       .default(7 * day)
       .describe('How long the identity of a delivered message is remembered against repetitions.'),
     expirySweepSeconds: whole(1, day).default(60).describe('How often expired messages are looked for.'),
+    maxPagerMessageBytes: whole(1300, 2 ** 20)
+      .default(65_536)
+      .describe('Largest standalone message (SIP MESSAGE) that is kept for a user who is off; larger ones get 413.'),
     maxMessageBytes: whole(1024, 2 ** 30)
       .default(10 * 2 ** 20)
       .describe('Largest message (a=max-size); larger ones get 413.'),

@@ -17,6 +17,8 @@ export interface OriginalSession {
   /** A notification goes to the device that sent the message reported on (6.1.2): its `+sip.instance`, where known. */
   readonly recipientInstance?: string | undefined;
   readonly subject: string | undefined;
+  /** It came as a standalone message, by SIP MESSAGE (pager mode), and goes so. */
+  readonly pager?: true | undefined;
   /** The offer of the original INVITE, whose capabilities the delivery offer repeats. */
   readonly offer: string | undefined;
 }

@@ -38,6 +38,10 @@ export interface Policy {
   readonly failsNotAdmitted: boolean;
   /** When a delivery that did not go through is tried again. */
   readonly retry: RetryPolicy;
+  /** Whether notifications go in a session with the one they come from, where there is or will be one; otherwise always by SIP MESSAGE (row A20). */
+  readonly notifiesInSession: boolean;
+  /** Largest body of a SIP MESSAGE that is kept. */
+  readonly maxPagerMessageBytes: number;
   /** How long the BYE of a delivery waits for notifications after the last 200. */
   readonly notificationWait: number;
   /** Deliveries that run at a time on this node. */

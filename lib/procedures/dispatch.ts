@@ -4,6 +4,7 @@ import type {Context} from './context.ts';
 import {noteNotifications} from './disposition.ts';
 import {createRegEvents} from './registration/reg-event.ts';
 import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
+import {handlePagerMessage} from './terminating/pager-message.ts';
 import {ownCallIdPrefix} from './terminating/delivery-invite.ts';
 import {
   directionOf,
@@ -21,7 +22,8 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *   REGISTER of the S-CSCF        → registration/third-party-register
  *   INVITE  CPM session, 1-1, to a served user → terminating/session-invitation
  *           the PF's own, handed back by the core → on along its Route (T35)
- *   MESSAGE of a served user      → noted if it is a notification, then on along its Route
+ *   MESSAGE of a served user      → noted if it is a notification
+ *           standalone, to a served user who is off → terminating/pager-message; all others on along their Route
  *   OPTIONS to the PF itself      → 200
  *   anything else                 → not ours
  */
@@ -63,6 +65,7 @@ export function createDispatch(context: Context): SipHandlers {
           return 'handled';
         }
 
+        if ((await handlePagerMessage(context, request)) === 'handled') return 'handled';
         await noteMessage(request);
         return 'pass';
       case 'OPTIONS':

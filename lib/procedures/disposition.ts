@@ -2,11 +2,9 @@ import {imdnMessageId, parseCpim} from '../codecs/cpim.ts';
 import {parseNotifications, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
 import {canonicalAddress} from '../cpm/address.ts';
-import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
-import type {Note} from '../cpm/history.ts';
+import type {OriginalSession} from '../cpm/deferred-message.ts';
 import type {Context} from './context.ts';
 import {viewOfNotifications} from './views.ts';
-import {pagerMessage, routeTo} from './terminating/delivery-invite.ts';
 
 interface Content {
   readonly contentType: string;
@@ -55,7 +53,9 @@ export async function noteNotifications(context: Context, source: NotificationSo
     if (session !== undefined && answer !== 'discard')
       await keepNotification(context, author, content, session, notifications);
     for (const notification of notifications) {
-      await release(context, source, notification);
+      const how = endOf(notification);
+      if (how === undefined) continue;
+      await release(context, source, notification, how);
       source.onNoted?.(notification.messageId);
     }
   } catch (error) {
@@ -71,11 +71,21 @@ export async function noteNotifications(context: Context, source: NotificationSo
 export const keyOf = async (users: Context['users'], address: string): Promise<string> =>
   (await users.resolve(address)) ?? canonicalAddress(address) ?? address;
 
-/** Any word on a message's fate says that the client has it, or will never take it: the PF need not keep it (row A21). */
+/**
+ * How a message has ended by this word about it: a client that reports in whatever way has it, unless it says that the delivery failed. What a
+ * server on the way says (processing, interworking) ends nothing.
+ */
+function endOf({kind, status}: Imdn): 'delivered' | 'failed' | undefined {
+  if (kind === 'processing' || kind === 'interworking') return undefined;
+  return status === 'failed' ? 'failed' : 'delivered';
+}
+
+/** The PF need not keep any longer what has ended (row A21). */
 async function release(
   context: Context,
   {author, about}: NotificationSource,
   {messageId, status}: Imdn,
+  how: 'delivered' | 'failed',
 ): Promise<void> {
   const {store, clock, log, users} = context;
   const sender = about === undefined ? undefined : await keyOf(users, about);
@@ -86,7 +96,6 @@ async function release(
   }
 
   if (ids.length === 0) return;
-  const how = status === 'delivered' || status === 'displayed' ? 'delivered' : 'failed';
   await store.deferredQueue.settle(ids, how, clock.now(), {answer: `IMDN ${status}`});
   log.info({clause: 'CPM-CF 8.3.2.9.1.1 A21', how, released: ids.length}, 'a notification releases a deferred message');
 }
@@ -135,60 +144,3 @@ export async function keepNotification(
 
 const ownMessageId = ({contentType, bytes}: Content): string | undefined =>
   isType(contentType, 'message/cpim') ? imdnMessageId(parseCpim(bytes)) : undefined;
-
-/**
- * Sends what `author` has to say to `recipient` about his messages: on the recipient's own session where one stands, else by SIP MESSAGE to
- * the device that sent (row A20, T30, T31). True when everything was taken.
- * @clause CPM-CF 8.3.2.9.1.1 A14 A20
- */
-export async function sendPendingNotifications(context: Context, recipient: string, author: string): Promise<boolean> {
-  const {store, clock} = context;
-  let afterSequence: number | undefined;
-  for (;;) {
-    const batch = await store.deferredQueue.next(recipient, author, {afterSequence, limit: 32, maxBytes: 1 << 20});
-    if (batch.length === 0) return true;
-    for (const notification of batch) {
-      const taken =
-        (await onSession(context, author, notification)) ?? (await byMessage(context, recipient, notification));
-      if (taken === undefined) return false;
-      await store.deferredQueue.settle([notification.id], 'delivered', clock.now(), taken);
-    }
-
-    afterSequence = batch.at(-1)?.sequence;
-  }
-}
-
-/** The sender of the reported message invited the author: his leg of that session takes it, while it stands. What answered, where it was taken. */
-async function onSession(
-  {sessions}: Context,
-  author: string,
-  notification: DeferredMessage,
-): Promise<Note | undefined> {
-  const sender = canonicalAddress(notification.session.recipientAddress);
-  for (const session of sender === undefined ? [] : sessions.between(author, sender)) {
-    const outcome = await session.leg.send(notification);
-    if (outcome.kind === 'answered' && outcome.status === 200) return {answer: 'MSRP 200', session: session.leg.id};
-  }
-
-  return undefined;
-}
-
-async function byMessage(
-  context: Context,
-  recipient: string,
-  notification: DeferredMessage,
-): Promise<Note | undefined> {
-  const {sip, store, users, clock, log} = context;
-  const registration = await users.registration(recipient);
-  const route = registration?.servingNode === undefined ? [] : [routeTo(registration.servingNode)];
-  const response = await sip.request('MESSAGE', pagerMessage(context, notification.session, route, notification));
-  const {conversationId, contributionId} = notification.session;
-  log.info(
-    {clause: 'CPM-CF 5.4', conversationId, contributionId, status: response.status},
-    'a notification went by SIP MESSAGE',
-  );
-  const note = {answer: `SIP ${response.status}`};
-  if (response.status >= 200 && response.status < 300) return note;
-  await store.deferredQueue.noteRefused([notification.id], clock.now(), note);
-  return undefined;
-}

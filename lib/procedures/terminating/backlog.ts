@@ -1,12 +1,12 @@
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
-import type {Note} from '../../cpm/history.ts';
-import type {Hooks} from '../../hooks/lifecycle.ts';
-import {viewOfMessage} from '../../hooks/views.ts';
 import type {LogFields} from '../../ports/log.ts';
 import type {Leg, SendOutcome} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
 import {notifySender} from '../made-notification.ts';
+import {admitted} from './admitted.ts';
+import {byMessage, goesByMessage} from './by-message.ts';
 import type {UserLease} from './deliveries.ts';
+import {isNotificationAwaited, recordTaken} from './taken.ts';
 
 /** How sending a sender's backlog ended: all of it was offered, or the client's leg can take no more. */
 export interface BacklogResult {
@@ -54,18 +54,46 @@ export async function sendBacklog(
   async function sendNext(): Promise<boolean> {
     const window = {afterSequence, limit: batchMessages, maxBytes: batchBytes};
     const waiting = await store.deferredQueue.next(servedUser, sender, window);
-    const messages = hooks.beforeSend === undefined ? waiting : await admitted(waiting, hooks.beforeSend);
-    if (messages.length < waiting.length) broken = true;
+    const aside = waiting.findIndex((message) => goesByMessage(message, context));
+    const [first] = waiting;
+    if (first === undefined) return false;
+    if (aside === 0) return sendAside(first);
+    const inSession = aside === -1 ? waiting : waiting.slice(0, aside);
+    const messages = await admitted(inSession, hooks.beforeSend);
+    if (messages.length < inSession.length) broken = true;
     if (messages.length === 0) return false;
     afterSequence = messages.at(-1)?.sequence;
-    underWay.push({messages, outcomes: Promise.all(messages.map(async (message) => leg.send(message)))});
+    const offered = messages.filter(({expiresAt}) => expiresAt > clock.now());
+    underWay.push({messages: offered, outcomes: Promise.all(offered.map(async (message) => leg.send(message)))});
+    return true;
+  }
+
+  /** What goes by SIP MESSAGE goes in its place: when those before it are answered, and before those behind it. */
+  async function sendAside(message: DeferredMessage): Promise<boolean> {
+    for (let oldest = underWay.shift(); oldest !== undefined; oldest = underWay.shift()) await finish(oldest);
+    if (!goesOn()) return false;
+    afterSequence = message.sequence;
+    if (message.expiresAt <= clock.now()) return true;
+    if ((await admitted([message], hooks.beforeSend)).length === 0) {
+      broken = true;
+      return false;
+    }
+
+    const {end, note} = await byMessage(context, servedUser, message);
+    if (end === 'taken') {
+      await recordTaken(context, [message], note);
+    } else {
+      skipped += 1;
+      await store.deferredQueue.noteRefused([message.id], clock.now(), note);
+    }
+
     return true;
   }
 
   async function finish({messages, outcomes}: Batch): Promise<void> {
     const results = await outcomes;
     const taken = messages.filter((_, index) => isTaken(results[index]));
-    await record(taken, store, clock.now(), {answer: 'MSRP 200', session: leg.id});
+    await recordTaken(context, taken, {answer: 'MSRP 200', session: leg.id});
     sent += taken.length;
     awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
     for (const [index, outcome] of results.entries()) {
@@ -104,18 +132,6 @@ export async function sendBacklog(
   return {end: goesOn() ? 'empty' : 'broken', skipped, sent, awaited, afterSequence};
 }
 
-/** What plugins let go now: up to the first one that is to wait, as nothing overtakes it. */
-async function admitted(
-  messages: readonly DeferredMessage[],
-  beforeSend: NonNullable<Hooks['beforeSend']>,
-): Promise<readonly DeferredMessage[]> {
-  for (const [index, message] of messages.entries()) {
-    if ((await beforeSend({...viewOfMessage(message), id: message.id})) === 'later') return messages.slice(0, index);
-  }
-
-  return messages;
-}
-
 const outcomeText = (outcome: SendOutcome): string =>
   outcome.kind === 'answered' ? `MSRP ${outcome.status}` : outcome.kind;
 
@@ -129,19 +145,3 @@ const conversation = (message: DeferredMessage | undefined): {conversationId?: s
   message === undefined
     ? {}
     : {conversationId: message.session.conversationId, contributionId: message.session.contributionId};
-
-async function record(
-  taken: readonly DeferredMessage[],
-  store: Context['store'],
-  at: number,
-  note: Note,
-): Promise<void> {
-  const awaited = taken.filter(isNotificationAwaited).map((message) => message.id);
-  const over = taken.filter((message) => !isNotificationAwaited(message)).map((message) => message.id);
-  if (awaited.length > 0) await store.deferredQueue.markSent(awaited, at, note);
-  if (over.length > 0) await store.deferredQueue.settle(over, 'delivered', at, note);
-}
-
-/** Whether the client will say that it has the message: then that, and not the MSRP 200, releases it (row A21). */
-const isNotificationAwaited = (message: DeferredMessage): boolean =>
-  message.kind === 'chat' && message.imdnMessageId !== undefined && message.dispositions.includes('positive-delivery');

@@ -8,13 +8,23 @@ import type {OfferedMessage, Verdict} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
 import type {ChatSession} from './chat-session.ts';
 
+/** Where a message to be kept comes from: a session that holds, or a SIP MESSAGE. */
+export interface Deferring extends Pick<ChatSession, 'servedUser' | 'sender' | 'original' | 'label'> {
+  /** Milliseconds that it lives, where it says so itself. */
+  readonly lifetime?: number;
+}
+
 /**
  * Takes responsibility for a message that cannot be handed on now: the sender's 200 goes out when the store has it (docs/acknowledgement.md).
  * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it. Plugins are
  * asked before; the media plane offers one message of a session at a time, so that none overtakes another over which they take their time.
  * @clause CPM-CF 8.3.2.1 E1 E2 E8
  */
-export async function deferMessage(context: Context, session: ChatSession, offered: OfferedMessage): Promise<Verdict> {
+export async function deferMessage(
+  context: Context,
+  session: Deferring,
+  offered: Pick<OfferedMessage, 'contentType' | 'bytes'>,
+): Promise<Verdict> {
   const {store, log, hooks} = context;
   const where = {
     ...session.label,
@@ -54,7 +64,7 @@ export async function deferMessage(context: Context, session: ChatSession, offer
 /** The message as the store keeps it; `cpim` is undefined where the content is bare. */
 export function newMessage(
   {clock, policy}: Pick<Context, 'clock' | 'policy'>,
-  session: Pick<ChatSession, 'servedUser' | 'sender' | 'original'>,
+  session: Omit<Deferring, 'label'>,
   {contentType, bytes}: {readonly contentType: string; readonly bytes: Uint8Array},
   cpim: Cpim | undefined,
 ): NewDeferredMessage {
@@ -70,7 +80,7 @@ export function newMessage(
     bytes,
     dateTime: cpim === undefined ? undefined : cpimDateTime(cpim),
     receivedAt,
-    expiresAt: receivedAt + policy.deferredRetention,
+    expiresAt: receivedAt + Math.min(session.lifetime ?? Infinity, policy.deferredRetention),
     session: session.original,
   };
 }

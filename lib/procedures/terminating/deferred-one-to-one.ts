@@ -1,15 +1,16 @@
 import {oldestFirst} from '../../cpm/sender-order.ts';
-import type {OriginalSession} from '../../cpm/deferred-message.ts';
+import type {DeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
 import type {PendingSender} from '../../ports/deferred-queue.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
 import type {Context} from '../context.ts';
-import {noteNotifications, sendPendingNotifications} from '../disposition.ts';
+import {noteNotifications} from '../disposition.ts';
 import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
 import {viewOfDelivery} from '../views.ts';
 import {offerFor} from '../session-description.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
+import {sendWithoutSession} from './by-message.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered} from './fork.ts';
@@ -19,9 +20,9 @@ import {completed, completedElsewhere} from './reasons.ts';
 
 /**
  * What became of one sender's backlog: nothing is left to be tried; it stays for a later attempt, not before so many milliseconds; or so does
- * everybody's (`stops`).
+ * everybody's (`stops`): all, or what would go by SIP MESSAGE alone.
  */
-type SenderOutcome = 'done' | {readonly againAfter: number; readonly stops?: boolean};
+type SenderOutcome = 'done' | {readonly againAfter: number; readonly stops?: 'all' | 'messages' | undefined};
 
 const kept = {againAfter: 0} as const;
 
@@ -49,9 +50,10 @@ export async function deliverDeferred(
 
   const tried = new Set<string>();
   let againAfter: number | undefined;
+  let takesMessages = true;
   for (;;) {
     const waiting = (await store.deferredQueue.senders(servedUser)).filter(
-      ({sender, chats}) => !tried.has(sender) && (trigger !== 'notification' || chats === 0),
+      ({sender, chats}) => !tried.has(sender) && (chats === 0 ? takesMessages : trigger !== 'notification'),
     );
     const [next] = await inOrder(context, servedUser, waiting);
     if (!lease.held) return kept;
@@ -64,7 +66,8 @@ export async function deliverDeferred(
     }
 
     againAfter = Math.max(againAfter ?? 0, result.againAfter);
-    if (result.stops === true) return {againAfter};
+    if (result.stops === 'messages') takesMessages = false;
+    if (result.stops === 'all') return {againAfter};
   }
 }
 
@@ -87,11 +90,18 @@ async function deliverSender(
   devices: readonly RegisteredContact[],
   lease: UserLease,
 ): Promise<SenderOutcome> {
-  // Notifications alone cause no INVITE (row A20).
-  if (chats === 0) return (await sendPendingNotifications(context, servedUser, sender)) ? 'done' : kept;
-  // Nobody is there: the next registration is the trigger, no retry is.
-  if (registration === undefined || devices.length === 0) return 'done';
-  return deliverSession(context, servedUser, sender, registration, devices, lease);
+  const isThere = registration !== undefined && devices.length > 0;
+  // Nobody is there: the next registration is the trigger, no retry is. The recipient of a notification may be known elsewhere alone.
+  if (chats > 0 && !isThere) return 'done';
+  const result = await sendWithoutSession(context, servedUser, sender, lease);
+  switch (result.end) {
+    case 'done':
+      return 'done';
+    case 'kept':
+      return {againAfter: result.againAfter, stops: result.unreachable ? 'messages' : undefined};
+    case 'session':
+      return isThere ? deliverSession(context, servedUser, result.first, registration, devices, lease) : 'done';
+  }
 }
 
 /**
@@ -101,15 +111,13 @@ async function deliverSender(
 async function deliverSession(
   context: Context,
   servedUser: string,
-  sender: string,
+  first: DeferredMessage,
   registration: Registration,
   devices: readonly RegisteredContact[],
   lease: UserLease,
 ): Promise<SenderOutcome> {
   const {store, clock, log, policy} = context;
-  const [first] = await store.deferredQueue.next(servedUser, sender, {afterSequence: undefined, limit: 1, maxBytes: 1});
-  if (first === undefined) return 'done';
-  const {session} = first;
+  const {sender, session} = first;
   const label = {conversationId: session.conversationId, contributionId: session.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.9.1.1'};
 
@@ -140,7 +148,7 @@ async function deliverSession(
       {...where, statuses: statuses.join(), retryAfterSeconds, stop: stops},
       'a delivery was not taken; its messages stay queued',
     );
-    return {againAfter: (retryAfterSeconds ?? 0) * 1000, stops};
+    return {againAfter: (retryAfterSeconds ?? 0) * 1000, stops: stops ? 'all' : undefined};
   }
 
   // step 11.a

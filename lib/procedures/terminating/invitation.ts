@@ -149,6 +149,12 @@ function servedUserOf(
   return served !== undefined && policy.trusts(request.source.address) ? parseServedUser(served) : undefined;
 }
 
+/** What the core says of the user's registration (RFC 5502 `regstate`); undefined where it says nothing. */
+export function isRegistered(request: SipRequestView, context: Pick<Context, 'policy'>): boolean | undefined {
+  const state = servedUserOf(request, context)?.registrationState;
+  return state === undefined ? undefined : state === 'reg';
+}
+
 /** The identity that a terminating request is for: P-Served-User of a trusted peer, else the Request-URI. */
 export function recipientOf(request: SipRequestView, context: Pick<Context, 'policy'>): string {
   return servedUserOf(request, context)?.uri ?? request.uri;
@@ -192,7 +198,6 @@ export function readInvitation(
 
   const sender = senderOf(request);
   const {offer, firstMessage} = readBody(request);
-  const registrationState = servedUserOf(request, {policy})?.registrationState;
   return {
     servedUser,
     recipientAddress: asSipRequestUri(recipientOf(request, {policy}), policy.homeDomain),
@@ -208,7 +213,7 @@ export function readInvitation(
     route: remainingRoute(request, sip.isOwn),
     server: request.server,
     passed: pick(passedNames, (name) => request.header(name)),
-    registered: registrationState === undefined ? undefined : registrationState === 'reg',
+    registered: isRegistered(request, {policy}),
   };
 }
 

@@ -171,12 +171,7 @@ async function keepingObstacle(context: Context, session: ChatSession): Promise<
   if (overload.isFull(session.servedUser, await waiting(context, session))) return 'pending';
   const {firstMessage} = session.invitation;
   if (firstMessage === undefined) return undefined;
-  const verdict = await deferMessage(context, session, {
-    ...firstMessage,
-    messageId: 'INVITE',
-    why: 'held',
-    status: undefined,
-  });
+  const verdict = await deferMessage(context, session, firstMessage);
   if (verdict === 'accepted') return undefined;
   if (verdict === 408) return 'store';
   await session.end('SIP;cause=200');
