@@ -166,6 +166,9 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
   const early = await alice.startChat(bobAddress);
   for (const text of ['one', 'two', 'three']) await early.sendText(text);
   await early.end();
+  const hasRun = ({msg}: {readonly msg: string}): boolean => msg === 'a delivery run has ended';
+  // What Alice's registration and her BYE have set off is over.
+  await pf.pf.log.atLeast(2, hasRun);
   const bob = await pf.bob();
   // The delivery at the registration is refused, so that the messages still wait when Alice calls.
   let refused = 0;
@@ -174,7 +177,7 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
     else void invitation.accept();
   };
   await pf.register(bob);
-  await pf.pf.log.first(({msg}) => msg === 'a delivery run has ended');
+  await pf.pf.log.atLeast(3, hasRun);
   const chat = await alice.startChat(bobAddress);
   await Promise.all(['four', 'five', 'six'].map(async (text) => chat.sendText(text)));
   const came = await bob.messages.atLeast(6);

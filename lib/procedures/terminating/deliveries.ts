@@ -226,10 +226,20 @@ export function createDeliveries(
     });
   }
 
-  async function once(servedUser: string, why: Trigger): Promise<DeliveryOutcome> {
+  /** What came while the lease was waited for is answered by the delivery that begins now. */
+  function absorb(agenda: Agenda, why: Trigger): Trigger {
+    const {again = why} = agenda;
+    agenda.again = undefined;
+    return weight[again] > weight[why] ? again : why;
+  }
+
+  async function once(servedUser: string, agenda: Agenda, why: Trigger): Promise<DeliveryOutcome> {
     try {
       // Another node that holds the lease is delivering: look again when it had time to end.
-      return (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, why, lease))) ?? failed;
+      return (
+        (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, absorb(agenda, why), lease))) ??
+        failed
+      );
     } catch (error) {
       const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
       context().log.warn({clause, code, error}, 'a delivery was broken off');
@@ -242,7 +252,7 @@ export function createDeliveries(
     for (let next: Trigger | undefined = why; isDue(agenda, next) && !isDraining();) {
       if (isNews(next)) unpark(agenda);
       agenda.again = undefined;
-      outcome = await once(servedUser, next);
+      outcome = await once(servedUser, agenda, next);
       next = outcome === 'settled' || isNews(agenda.again) ? agenda.again : undefined;
     }
 

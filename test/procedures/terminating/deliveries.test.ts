@@ -91,6 +91,17 @@ test('8.3.2.9.1.1 A18: a message that comes while a delivery fails waits for the
   t.is(runs.length, 1);
 });
 
+test('8.3.2.9.1.1 A18 T36: a registration that comes while the lease is waited for belongs to the delivery that follows', async (t) => {
+  const {deliveries, run, runs, paused} = scripted();
+  deliveries.trigger(bob, 'message');
+  deliveries.trigger(bob, 'registration');
+  const first = await run(0);
+  t.is(first.trigger, 'registration');
+  first.end({againAfter: 0});
+  t.is(await paused(60_000), 60_000);
+  t.is(runs.length, 1);
+});
+
 test('8.3.2.9.1.1 A0 T36: triggers that come while a delivery runs make one more run', async (t) => {
   const {deliveries, run, runs} = scripted();
   deliveries.trigger(bob, 'registration');
