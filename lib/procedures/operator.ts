@@ -48,10 +48,14 @@ export function createOperator(context: Context, journals: readonly string[] = [
 
   /** Like a message that expires: who asked to be told of a failure is told, as nobody else will (RFC 5438 §7.2.1). */
   async function drop(selection: Selection, by: string): Promise<readonly SettledMessage[]> {
-    const messages = await queue.pending(selection, wholeBatch);
-    for (const message of messages) await notifySender(context, message, 'failed');
-    const ids = messages.map(({id}) => id);
-    return queue.settle(ids, 'dropped', clock.now(), {by});
+    for (;;) {
+      const messages = await queue.pending(selection, wholeBatch);
+      for (const message of messages) await notifySender(context, message, 'failed');
+      const ids = messages.map(({id}) => id);
+      const dropped = await queue.settle(ids, 'dropped', clock.now(), {by});
+      // Somebody else may have settled a whole batch meanwhile.
+      if (dropped.length > 0 || messages.length === 0) return dropped;
+    }
   }
 
   function run(what: QueueChange, selection: Selection, by: string): Promise<Changed> {
