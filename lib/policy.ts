@@ -36,6 +36,10 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     concurrentDeliveries: cpm.concurrentDeliveries,
     trustsImdn: cpm.imdnUnknown === 'trust',
     withoutImdn: cpm.userAgentsWithoutImdn.map((pattern) => new RegExp(pattern, 'i')),
+    deliveryProfiles: cpm.deliveryProfiles.map(({userAgent, ...profile}) => ({
+      userAgent: new RegExp(userAgent, 'i'),
+      ...profile,
+    })),
     sessionExpiresSeconds: sip.sessionExpiresSeconds,
     retryAfterSeconds: sip.retryAfterSeconds,
     limits: {

@@ -24,6 +24,20 @@ const refusalPolicy = z
       'Any status may be added; those not named defer. Fixed: 603 refuses; 408, 480, 5xx and silence defer.',
   );
 
+const deliveryProfile = z.strictObject({
+  userAgent: regularExpression.describe('The User-Agent with which the client registered, in any letter case.'),
+  sendonly: z
+    .boolean()
+    .default(false)
+    .describe(
+      '`a=sendonly` in the offer, by which some clients know a delivery; their notifications come by SIP MESSAGE.',
+    ),
+  firstMessageInInvite: z
+    .boolean()
+    .default(false)
+    .describe('The first message, if it is short, rides in the INVITE, as multipart/mixed beside the offer.'),
+});
+
 /** Section `cpm`: policies of the procedures. */
 export const cpm = z
   .strictObject({
@@ -84,6 +98,11 @@ export const cpm = z
       .describe(
         'Regular expressions, in any letter case: clients with such a User-Agent report on nothing; the PF notifies their senders of the delivery.',
       ),
+    deliveryProfiles: z
+      .array(deliveryProfile)
+      .default([])
+      .meta({example: {userAgent: '^Old-client/1', firstMessageInInvite: true}})
+      .describe('Clients to whom deliveries have to be made in another way; the first one that fits counts.'),
     concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
     deferredRetentionSeconds: whole(1, 3650 * day)
       .default(30 * day)

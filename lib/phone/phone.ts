@@ -13,6 +13,7 @@
  */
 import {randomUUID} from 'node:crypto';
 import {CpmError} from '../errors.ts';
+import {leafParts, type Part} from '../codecs/multipart.ts';
 import {formatAcceptContact} from '../codecs/sip-headers/accept-contact.ts';
 import {formatFeatures} from '../codecs/sip-headers/features.ts';
 import {ICSI} from '../cpm/feature-tags.ts';
@@ -183,12 +184,15 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
         incoming.refuse(status, headers);
       },
       async accept(headers = []) {
-        const offer = mediaOf(incoming.request.body.toString(), isSecure);
+        const [sdp, first] = bodiesOf(incoming.request);
+        const offer = mediaOf(sdp, isSecure);
         const role = answererRole(offer, media);
         const msrp = await endpoint.openSession(options.behaviour);
         const setup = offer.setup === undefined ? undefined : role;
         const call = await incoming.accept(describe(media, ownMedia(msrp, setup)), headers);
-        return await openChat(call, msrp, offer, role);
+        const chat = await openChat(call, msrp, offer, role);
+        if (first !== undefined) takeMessage(first.contentType, first.bytes, 'session', chat, first);
+        return chat;
       },
     };
   }
@@ -354,4 +358,15 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     },
   };
   return phone;
+}
+
+/** The description in an INVITE, and the message beside it. */
+function bodiesOf(invite: SipRequest): [sdp: string, first: ReceivedMessage | undefined] {
+  const parts = leafParts(invite.body, headerOf(invite, 'Content-Type') ?? 'application/sdp');
+  const isSdp = ({contentType}: Part): boolean => /^application\/sdp\b/i.test(contentType ?? '');
+  const message = parts.find((part) => !isSdp(part));
+  return [
+    parts.find(isSdp)?.body.toString() ?? '',
+    message && {messageId: 'INVITE', contentType: message.contentType ?? 'text/plain', bytes: message.body, chunks: 1},
+  ];
 }

@@ -14,6 +14,13 @@ import type {RetryPolicy} from './terminating/retry.ts';
 import type {ServedUsers} from './registration/served-users.ts';
 
 /** What an operator decides; every value comes from the configuration. Durations are milliseconds. */
+/** How deliveries are made to clients of an older generation, known by the User-Agent of their REGISTER. */
+export interface DeliveryProfile {
+  readonly userAgent: RegExp;
+  readonly sendonly: boolean;
+  readonly firstMessageInInvite: boolean;
+}
+
 export interface Policy {
   readonly node: string;
   readonly homeDomain: string;
@@ -50,6 +57,7 @@ export interface Policy {
   readonly trustsImdn: boolean;
   /** User-Agents of clients that do not report on what they get. */
   readonly withoutImdn: readonly RegExp[];
+  readonly deliveryProfiles: readonly DeliveryProfile[];
   readonly deferredRetention: number;
   readonly sentReoffer: number;
   readonly settledRetention: number;

@@ -28,17 +28,22 @@ export interface LocalDescription {
 }
 
 /**
- * The offer for a device or for a delivery: the far side's capabilities, our own connection, always `a=sendrecv` so that notifications can
- * come back (rows A9, T19, T20). Without the original offer a chat for any content is offered.
+ * The offer for a device or for a delivery: the far side's capabilities, our own connection, `a=sendrecv` so that notifications can come back
+ * (rows A9, T19, T20), but for clients that are known to need it otherwise. Without the original offer a chat for any content is offered.
  * @clause CPM-CF 8.3.2.9.1.1 A9
  */
-export function offerFor(original: string | undefined, leg: Leg, maxMessageBytes: number): string {
+export function offerFor(
+  original: string | undefined,
+  leg: Leg,
+  maxMessageBytes: number,
+  direction: 'sendrecv' | 'sendonly' = 'sendrecv',
+): string {
   const {setup, cema} = leg.terms;
   return buildOffer({
     origin: originOf(leg, 1),
     own: [ownMedia(leg, setup === 'active-only' ? 'active' : 'actpass', cema)],
     capabilities: original === undefined ? undefined : capabilitiesOf(parseSdp(original)),
-    direction: 'sendrecv',
+    direction,
     maxSize: maxMessageBytes,
   });
 }

@@ -1,5 +1,5 @@
 import {oldestFirst} from '../../cpm/sender-order.ts';
-import type {DeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
+import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {PendingSender} from '../../ports/deferred-queue.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
@@ -13,9 +13,11 @@ import {sendBacklog, type BacklogResult} from './backlog.ts';
 import {sendWithoutSession} from './by-message.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
+import {deliveryForm} from './delivery-profile.ts';
 import {forkInvite, type Answered} from './fork.ts';
 import {supportsImdn} from './imdn-support.ts';
 import {createSuccession, type Succession} from './succession.ts';
+import {isNotificationAwaited, recordTaken} from './taken.ts';
 import {completed, completedElsewhere} from './reasons.ts';
 
 /**
@@ -133,8 +135,11 @@ async function deliverSession(
     devices,
     legLabel: label,
     onLater: succession.offer,
-    request: (device, leg) =>
-      deliveryInvite(context, session, registration, device, offerFor(session.offer, leg, policy.maxMessageBytes)),
+    request(device, leg) {
+      const {direction, firstMessage} = deliveryForm(policy, device, first);
+      const offer = offerFor(session.offer, leg, policy.maxMessageBytes, direction);
+      return deliveryInvite(context, session, registration, device, offer, firstMessage);
+    },
   });
   const answer = await fork.outcome;
   const statuses = answer.kind === 'refused' ? answer.statuses : [];
@@ -163,7 +168,7 @@ async function deliverSession(
       }
 
       try {
-        outcome = await overSession(context, servedUser, sender, session, answered, lease, succession);
+        outcome = await overSession(context, servedUser, sender, first, answered, lease, succession);
       } finally {
         await answered.leg.release();
         void context.dialogs.forget(answered.dialog.id);
@@ -186,12 +191,13 @@ async function overSession(
   context: Context,
   servedUser: string,
   sender: string,
-  session: OriginalSession,
-  {dialog, leg, remote, response}: Answered,
+  first: DeferredMessage,
+  {device, dialog, leg, remote, response}: Answered,
   lease: UserLease,
   succession: Succession,
 ): Promise<SenderOutcome> {
   const {policy, log, clock, dialogs} = context;
+  const {session} = first;
   const where = {
     conversationId: session.conversationId,
     contributionId: session.contributionId,
@@ -227,12 +233,17 @@ async function overSession(
     await leg.bound(policy.bindMilliseconds);
     // step 11.a.iii
     const reports = supportsImdn(response, policy);
+    const {firstMessage} = deliveryForm(policy, device, first);
+    if (firstMessage !== undefined) await recordTaken(context, [firstMessage], {answer: 'SIP 200', session: leg.id});
+    const [inInvite] = [firstMessage].filter((message) => message !== undefined && isNotificationAwaited(message));
     let skipped = 0;
     let result: BacklogResult | undefined;
     do {
-      result = await sendBacklog(context, leg, servedUser, sender, lease, result?.afterSequence);
+      const after: number | undefined = result?.afterSequence ?? firstMessage?.sequence;
+      result = await sendBacklog(context, leg, servedUser, sender, lease, after);
       skipped += result.skipped;
-      if (result.end === 'empty' && reports) await heard.all(result.awaited, policy.notificationWait);
+      const awaited = [...(inInvite?.imdnMessageId === undefined ? [] : [inInvite.imdnMessageId]), ...result.awaited];
+      if (result.end === 'empty' && reports) await heard.all(awaited, policy.notificationWait);
       // What came while the notifications were awaited goes in the same session (T25).
     } while (result.end === 'empty' && result.sent > 0);
     if (result.end === 'empty' && !reports) await reportForClient(context, servedUser, sender);

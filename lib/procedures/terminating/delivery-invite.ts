@@ -13,6 +13,7 @@ import type {Invitation} from './invitation.ts';
 /** Call-IDs of the PF's own requests begin so: the core hands them back through the user's filter criteria, and they go on (T35). */
 export const ownCallIdPrefix = 'cpm-pf-';
 
+type FirstMessage = NonNullable<Invitation['firstMessage']>;
 type Needs = Pick<Context, 'sip' | 'policy' | 'ids'>;
 
 /**
@@ -25,8 +26,10 @@ export function deliveryInvite(
   registration: Registration,
   device: RegisteredContact,
   offer: string,
+  firstMessage?: FirstMessage,
 ): OutgoingRequest {
   const {policy} = context;
+  const body = withFirstMessage(context, offer, firstMessage);
   const target = targetOf(device, asSipRequestUri(session.recipientAddress, policy.homeDomain), ICSI.session);
   return {
     uri: target.uri,
@@ -42,10 +45,10 @@ export function deliveryInvite(
       'P-Asserted-Identity': `<${policy.deferredMsgMgmtUri}>`,
       'P-Asserted-Service': ICSI.session,
       'Referred-By': formatReferredBy(session.senderAddress),
-      'Content-Type': 'application/sdp',
+      'Content-Type': body.contentType,
     },
     repeated: {'Accept-Contact': target.acceptContact},
-    body: offer,
+    body: body.body,
   };
 }
 
@@ -60,7 +63,7 @@ export function liveInvite(
   offer: string,
 ): OutgoingRequest {
   const target = targetOf(device, invitation.recipientAddress, ICSI.session);
-  const body = withFirstMessage(context, offer, invitation);
+  const body = withFirstMessage(context, offer, invitation.firstMessage);
   return {
     uri: target.uri,
     via: invitation.server,
@@ -159,7 +162,7 @@ export const routeTo = (uri: string): string => `<${uri.includes(';lr') ? uri : 
 function withFirstMessage(
   {ids}: Needs,
   offer: string,
-  {firstMessage}: Invitation,
+  firstMessage: FirstMessage | undefined,
 ): {readonly contentType: string; readonly body: string | Uint8Array} {
   if (firstMessage === undefined) return {contentType: 'application/sdp', body: offer};
   const boundary = ids.token();
