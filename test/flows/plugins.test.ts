@@ -351,6 +351,9 @@ test.serial(
     await t.throwsAsync(pf.start(), {
       message: /the PF ended with 78: .*plugins\.0\.options\.user\.messages: expected a whole number/,
     });
+    const file = path.join(pf.folder, 'nowhere', 'journal.jsonl');
+    await pf.configure({plugins: [{use: 'lawful-retention', options: {file}}]});
+    await t.throwsAsync(pf.start(), {message: /the PF ended with 69: .*CPM_PLUGIN/});
   },
 );
 
