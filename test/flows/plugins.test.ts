@@ -4,12 +4,30 @@ import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {formatAcceptContact} from '../../lib/codecs/sip-headers/accept-contact.ts';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
+import {ICSI} from '../../lib/cpm/feature-tags.ts';
+import {chatMessage} from '../../lib/phone/chat-messages.ts';
 import {Inbox} from '../../lib/phone/inbox.ts';
-import {Refused} from '../../lib/phone/phone.ts';
+import {Refused, type Phone} from '../../lib/phone/phone.ts';
 import {verifyJournal} from '../../plugins/lawful-retention/index.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
 import {temporaryFolder} from '../support/temporary-folder.ts';
+
+/** A message in pager mode (5.4). */
+const standalone = {
+  headers: [
+    ['Accept-Contact', formatAcceptContact({icsi: ICSI.pagerMessage})],
+    ['P-Preferred-Service', ICSI.pagerMessage],
+    ['Content-Type', 'message/cpim'],
+  ] as const,
+  bytes: chatMessage({
+    messageId: 'Standalone-1',
+    dispositions: [],
+    contentType: 'text/plain',
+    content: Buffer.from('hello'),
+  }),
+};
 
 const api = new URL('../../lib/index.js', import.meta.url).href;
 
@@ -106,6 +124,23 @@ test.serial(
       bob.messages.items.map(({text}) => text),
       texts,
     );
+  },
+);
+
+test.serial(
+  '8.3.1 5.4: a standalone message gets the status that a plugin says, 503 with Retry-After where one fails, and nothing is kept',
+  async (t) => {
+    const pf = await withHooks(
+      t,
+      `{beforeDefer({sender}) { if (sender.endsWith('103')) return {refuse: 403}; throw new Error('broken'); }}`,
+    );
+    const [alice, carol] = [await pf.alice(), await pf.phone('sip:+15550103@home.example;user=phone')];
+    const send = async (from: Phone) => from.request('MESSAGE', bobAddress, standalone.headers, standalone.bytes);
+    t.is((await send(carol)).status, 403);
+    const failed = await send(alice);
+    t.is(failed.status, 503);
+    t.is(headerOf(failed, 'Retry-After'), '30');
+    t.like(await pf.status(), {ledger: {accepted: 0}});
   },
 );
 
