@@ -37,7 +37,7 @@ test('process: a second signal ends it without waiting for the drain', async (t)
 });
 
 test('process: a drain that takes too long ends with 70', async (t) => {
-  const child = start(t, 'drain-forever');
+  const child = start(t, 'drain-late');
   await child.said(/Participating Function runs/);
   child.process.kill('SIGTERM');
   t.is(await child.ended, 70);

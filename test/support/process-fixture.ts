@@ -27,7 +27,7 @@ const app: ReloadableApp = {
   reload: ({cpm}) => {
     log.debug({retention: cpm.deferredRetentionSeconds}, 'the application was told');
   },
-  drain: () => (how === 'drain-forever' ? new Promise(() => undefined) : Promise.resolve()),
+  drain: () => (how.startsWith('drain-') ? new Promise(() => undefined) : Promise.resolve()),
 };
 
 /** Keeps the process alive, as sockets would. */
@@ -42,6 +42,6 @@ const startApp = (): Promise<ReloadableApp> => {
 
 await runProcess({
   log,
-  drainMilliseconds: how === 'drain-forever' ? 300 : 10_000,
+  drainMilliseconds: how === 'drain-late' ? 300 : 60_000,
   start: () => startNode({config, log, startApp, reread: () => loadConfig(file, process.env)}),
 });
