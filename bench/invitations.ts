@@ -7,7 +7,7 @@ import {freePort} from '../lib/demo/pf-process.ts';
 import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
 import {comparison, inTurns, type Figure} from './figure.ts';
 import type {B2buaServices} from './peers/b2bua.ts';
-import {startBenchPf, watchPhones} from './pf.ts';
+import {benchT1, startBenchPf, watchPhones} from './pf.ts';
 import {endOf, startWorker} from './worker.ts';
 
 const inFlight = 16;
@@ -18,9 +18,13 @@ async function startSipServer() {
   const secret = 'bench';
   const main = fileURLToPath(new URL('../lib/embedded-drachtio/main.js', import.meta.url));
   const contacts = [`udp:127.0.0.1:${port}`, `tcp:127.0.0.1:${port}`];
-  const child = spawn(process.execPath, [main, JSON.stringify({adminPort: 0, secret, contacts})], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const child = spawn(
+    process.execPath,
+    [main, JSON.stringify({adminPort: 0, secret, contacts, timers: {t1Ms: benchT1}})],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
   const {adminPort} = JSON.parse(line) as {readonly adminPort: number};
   return {

@@ -25,7 +25,7 @@ function theCore(): Core {
 
 /** Starts the core; gives its SIP URI. */
 async function open(): Promise<string> {
-  core = await startCore({cases: ['term']});
+  core = await startCore({cases: ['term'], timers: {t1Ms: 50}});
   return core.uri;
 }
 

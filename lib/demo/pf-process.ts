@@ -20,7 +20,7 @@ export interface PfSettings {
   readonly homeDomain: string;
   /** SIP port, UDP and TCP. It has to stay the same over a restart, or the core would not find it again. */
   readonly sipPort: number;
-  /** Further sections of the configuration. */
+  /** Further keys of the configuration, by section. */
   readonly more?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
@@ -50,9 +50,12 @@ function writePfConfig(settings: PfSettings): string {
     served: {domains: [settings.homeDomain], numberPrefixes: ['+1555']},
     relay: {access: {listenPort: 0}, core: {listenPort: 0}},
     admin: {port: 0},
-    ...settings.more,
   };
-  writeFileSync(file, stringify(sections));
+  const more = Object.entries(settings.more ?? {}).map(([name, section]) => [
+    name,
+    {...(sections as Record<string, object>)[name], ...section},
+  ]);
+  writeFileSync(file, stringify({...sections, ...Object.fromEntries(more)}));
   return file;
 }
 

@@ -176,6 +176,6 @@ test('RFC 4975 §7.1.1: a message beyond the memory for one is kept on disk, oct
   held.send({id: 'over0002', message: 'p', range: '1-*/*', body: 'p'.repeat(300_000)});
   t.is(await answered(held, 'over0002'), '200');
   await held.leg.release();
-  while ((await small.plane.status())['spoolDiskBytes'] !== 0);
-  t.is((await small.plane.status())['spoolBytes'], 0);
+  // Other tests use this relay, too, for a moment each.
+  for (const octets of ['spoolDiskBytes', 'spoolBytes']) while ((await small.plane.status())[octets] !== 0);
 });

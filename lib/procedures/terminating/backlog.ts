@@ -20,8 +20,9 @@ export interface BacklogResult {
   readonly afterSequence: number | undefined;
 }
 
-/** Two of these are on their way at a time: enough to fill a mobile link, little enough to repeat after a break. */
-const batchMessages = 32;
+/** So many batches are on their way at a time: enough to fill the link, little enough to repeat after a break. */
+const batches = 2;
+const batchMessages = 128;
 const batchBytes = 2 * 1024 * 1024;
 
 interface Batch {
@@ -49,6 +50,7 @@ export async function sendBacklog(
   let broken = false;
   const awaited: string[] = [];
   const underWay: Batch[] = [];
+  let recording: Promise<void> = Promise.resolve();
 
   /** The next batch is read and sent while the one before it is still on its way. */
   async function sendNext(): Promise<boolean> {
@@ -93,7 +95,10 @@ export async function sendBacklog(
   async function finish({messages, outcomes}: Batch): Promise<void> {
     const results = await outcomes;
     const taken = messages.filter((_, index) => isTaken(results[index]));
-    await recordTaken(context, taken, {answer: 'MSRP 200', session: leg.id});
+    // Written while the next batch is awaited; one such write at a time.
+    await recording;
+    recording = recordTaken(context, taken, {answer: 'MSRP 200', session: leg.id});
+    recording.catch(() => undefined);
     sent += taken.length;
     awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
     for (const [index, outcome] of results.entries()) {
@@ -123,12 +128,13 @@ export async function sendBacklog(
 
   const goesOn = (): boolean => lease.held && !broken;
   for (;;) {
-    while (goesOn() && underWay.length < 2 && (await sendNext()));
+    while (goesOn() && underWay.length < batches && (await sendNext()));
     const oldest = underWay.shift();
     if (oldest === undefined) break;
     await finish(oldest);
   }
 
+  await recording;
   return {end: goesOn() ? 'empty' : 'broken', skipped, sent, awaited, afterSequence};
 }
 
