@@ -1,8 +1,8 @@
 /** P4: messages that senders leave for somebody who is off, durably, beside what the store alone takes. */
 import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
-import {comparison, inTurns, type Figure} from './figure.ts';
+import type {Figure} from './figure.ts';
 import type {StoreServices} from './peers/store.ts';
-import {startBenchPf, watchPhones} from './pf.ts';
+import {startBenchPf, comparedByClock} from './pf.ts';
 import {startWorker} from './worker.ts';
 
 const senderCount = 64;
@@ -17,16 +17,11 @@ async function run(effort: Effort): Promise<Figure> {
     const messages = scaled(messagesEach, effort);
     const ours = () => phones.call('defer', {authors: senderCount, messages, window});
     const peer = () => store.call('insert', {senders: senderCount, messages});
-    await ours();
-    await peer();
-    const client = await watchPhones(phones);
-    const rounds = await inTurns(effort.rounds, ours, peer);
     return {
-      ...comparison(0.6, rounds),
+      ...(await comparedByClock(phones, 0.6, {warm: 1, rounds: effort.rounds}, ours, peer)),
       wanted: 'at least',
       unit: 'messages per second',
       conditions: `${senderCount} senders, ${window} messages in flight in each session, 1 KB; the store alone: batches of ${senderCount}, one after the other`,
-      client: await client(),
     };
   } finally {
     await cleanup.run();

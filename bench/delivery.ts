@@ -1,7 +1,7 @@
 /** P5: what waits for somebody is handed to him, beside the same messages said to him while he is there. */
 import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
-import {comparison, inTurns, type Figure} from './figure.ts';
-import {startBenchPf, watchPhones} from './pf.ts';
+import type {Figure} from './figure.ts';
+import {startBenchPf, comparedByClock} from './pf.ts';
 
 const messageCount = 1000;
 /** As many as the relay has in flight when it sends for the PF. */
@@ -14,18 +14,11 @@ async function run(effort: Effort): Promise<Figure> {
     const count = scaled(messageCount, effort);
     const ours = () => phones.call('deliver', count);
     const peer = () => phones.call('relay', {count, window});
-    for (let warm = 0; warm < 3; warm += 1) {
-      await ours();
-      await peer();
-    }
-    const client = await watchPhones(phones);
-    const rounds = await inTurns(effort.rounds, ours, peer);
     return {
-      ...comparison(0.8, rounds),
+      ...(await comparedByClock(phones, 0.8, {warm: 3, rounds: effort.rounds}, ours, peer)),
       wanted: 'at least',
       unit: 'messages per second',
       conditions: `${count} messages of 1 KB, ${window} in flight; the delivery is timed from its INVITE, the live session from its first SEND`,
-      client: await client(),
     };
   } finally {
     await cleanup.run();

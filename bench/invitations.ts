@@ -5,9 +5,9 @@ import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {freePort} from '../lib/demo/pf-process.ts';
 import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
-import {comparison, inTurns, type Figure} from './figure.ts';
+import type {Figure} from './figure.ts';
 import type {B2buaServices} from './peers/b2bua.ts';
-import {benchT1, startBenchPf, watchPhones} from './pf.ts';
+import {benchT1, startBenchPf, comparedByClock} from './pf.ts';
 import {endOf, startWorker} from './worker.ts';
 
 const inFlight = 16;
@@ -49,18 +49,11 @@ async function run(effort: Effort): Promise<Figure> {
       return phones.call('calls', effort.seconds);
     };
     const [ours, peer] = [through(pf.uri), through(server.uri)];
-    for (let warm = 0; warm < 2; warm += 1) {
-      await ours();
-      await peer();
-    }
-    const client = await watchPhones(phones);
-    const rounds = await inTurns(effort.rounds, ours, peer);
     return {
-      ...comparison(0.8, rounds),
+      ...(await comparedByClock(phones, 0.8, {warm: 2, rounds: effort.rounds}, ours, peer)),
       wanted: 'at least',
       unit: 'calls per second',
       conditions: `${count} calls under way at a time, each ended as soon as it stands, no MSRP connections`,
-      client: await client(),
     };
   } finally {
     await cleanup.run();

@@ -4,6 +4,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {readPortFile} from '../lib/adapters/http/port-file.ts';
 import {endLeftovers, freePort, lastLogLines, startPf} from '../lib/demo/pf-process.ts';
+import {comparison, inTurns, type Comparison} from './figure.ts';
 import type {PhoneServices} from './sip/phones.ts';
 import {startWorker, type Worker} from './worker.ts';
 
@@ -24,13 +25,30 @@ export interface BenchPf {
 export const benchT1 = 50;
 
 /** How busy the process of core and phones is from now on; the result says it for the time until then. */
-export async function watchPhones(phones: Worker<PhoneServices>): Promise<() => Promise<string>> {
+async function watchPhones(phones: Worker<PhoneServices>): Promise<() => Promise<string>> {
   const since = performance.now();
   const before = await phones.call('cpu');
   return async () => {
     const share = ((await phones.call('cpu')) - before) / ((performance.now() - since) / 1000);
     return `core and phones took ${share.toFixed(2)} cores`;
   };
+}
+
+/** The comparison of ours with a peer's by the clock, in turns and after some turns that do not count, and how busy the phones were. */
+export async function comparedByClock(
+  phones: Worker<PhoneServices>,
+  goal: number,
+  turns: {readonly warm: number; readonly rounds: number},
+  ours: () => Promise<number>,
+  peer: () => Promise<number>,
+): Promise<Comparison & {readonly client: string}> {
+  for (let warm = 0; warm < turns.warm; warm += 1) {
+    await ours();
+    await peer();
+  }
+  const client = await watchPhones(phones);
+  const rounds = await inTurns(turns.rounds, ours, peer);
+  return {...comparison(goal, rounds), client: await client()};
 }
 
 export async function startBenchPf(): Promise<BenchPf> {

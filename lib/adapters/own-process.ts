@@ -5,7 +5,7 @@ import {mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {CpmError} from '../errors.ts';
-import type {Clock} from '../ports/clock.ts';
+import {pause, type Clock} from '../ports/clock.ts';
 import type {Log} from '../ports/log.ts';
 
 /** A process that the PF starts, that outlives a killed PF, and that the next PF finds again by its file in the runtime directory. */
@@ -203,7 +203,7 @@ async function end(pid: number, script: string, clock: Clock): Promise<void> {
       return;
     }
 
-    await new Promise<void>((resolve) => clock.after(50, resolve));
+    await pause(clock, 50);
     if (clock.now() > deadline) signal = 'SIGKILL';
   }
 }

@@ -24,10 +24,23 @@ async function leave(stage: Stage, said: readonly string[], why = "Bob's phone i
   return alice;
 }
 
-/** He is rung with what waits, and the ladder shows what he does about it. */
+/** He registers: the trigger of the delivery. */
 async function switchOn(stage: Stage, bob: Phone, text = "Bob's phone is switched on"): Promise<void> {
   stage.step(text);
   await stage.register(bob);
+}
+
+/** Waits until so many messages have come, and their sender knows; gives the figures. */
+async function arrived(
+  stage: Stage,
+  alice: Phone,
+  bob: Phone,
+  count: number,
+  kinds?: readonly string[],
+): Promise<Account> {
+  await stage.heard(bob, count);
+  await stage.notified(alice, count, kinds);
+  return account(alice.sent.items, bob.messages.items, kinds);
 }
 
 const between = (alice: Phone, bob: Phone): Account => account(alice.sent.items, bob.messages.items);
@@ -82,9 +95,7 @@ const offline: Scenario = {
     const alice = await leave(stage, texts);
     const bob = await stage.phone('Bob');
     await switchOn(stage, bob);
-    await stage.heard(bob, texts.length);
-    await stage.notified(alice, texts.length);
-    return between(alice, bob);
+    return arrived(stage, alice, bob, texts.length);
   },
 };
 
@@ -113,10 +124,9 @@ const twoDevices: Scenario = {
       void rung.then(() => invitation.accept());
     };
     await switchOn(stage, mobile, "Bob's mobile registers again; both are rung");
-    await stage.heard(mobile, few.length);
-    await stage.notified(alice, few.length);
+    const figures = await arrived(stage, alice, mobile, few.length);
     if (tablet.messages.items.length > 0) throw new Error('the tablet has messages, too');
-    return between(alice, mobile);
+    return figures;
   },
 };
 
@@ -128,9 +138,7 @@ const noImdn: Scenario = {
     const alice = await leave(stage, few);
     const bob = await stage.phone('Bob', {userAgent: 'Old-Phone/1.0', notifications: 'none'});
     await switchOn(stage, bob, "Bob's old phone is switched on");
-    await stage.heard(bob, few.length);
-    await stage.notified(alice, few.length, ['delivered']);
-    return account(alice.sent.items, bob.messages.items, ['delivered']);
+    return arrived(stage, alice, bob, few.length, ['delivered']);
   },
 };
 
@@ -151,9 +159,7 @@ const notNow: Scenario = {
     if (bob.messages.items.length > 0) throw new Error('Bob has messages that he refused');
     bob.onInvitation = (invitation) => void invitation.accept();
     await switchOn(stage, bob, "Bob's phone registers again, and has time");
-    await stage.heard(bob, few.length);
-    await stage.notified(alice, few.length);
-    return between(alice, bob);
+    return arrived(stage, alice, bob, few.length);
   },
 };
 
@@ -165,9 +171,7 @@ const crash: Scenario = {
     await stage.crash();
     const bob = await stage.phone('Bob');
     await switchOn(stage, bob);
-    await stage.heard(bob, texts.length);
-    await stage.notified(alice, texts.length);
-    return between(alice, bob);
+    return arrived(stage, alice, bob, texts.length);
   },
 };
 

@@ -11,6 +11,12 @@ export interface Clock {
   after(milliseconds: number, fire: () => void): Timer;
 }
 
+/** Resolves after so many milliseconds. */
+export const pause = async (clock: Pick<Clock, 'after'>, milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(milliseconds, resolve);
+  });
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -16,6 +16,7 @@ import {
   type AppMessage,
   type AppSrf,
 } from './support.ts';
+import {freePort} from '../../lib/demo/pf-process.ts';
 
 const cert = await readFile('test/fixtures/relay-tls/node.pem', 'utf8');
 const key = await readFile('test/fixtures/relay-tls/node-key.pem', 'utf8');
@@ -45,15 +46,6 @@ async function listeningApp(
     srf._app.client.close();
   });
   return {port, uris};
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A web service that answers the queries one after the other. */

@@ -7,13 +7,12 @@ import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {accessSync, constants} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
-import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {delimiter, join} from 'node:path';
 import {createInterface} from 'node:readline';
 import type {TestFn} from 'ava';
 import {MongoClient} from 'mongodb';
+import {freePort} from '../../lib/demo/pf-process.ts';
 
 export type MongoKind =
   | {readonly kind: 'uri'; readonly uri: string}
@@ -126,13 +125,4 @@ async function answering(uri: string, child: ChildProcess): Promise<void> {
     failed.catch(() => undefined);
     await client.close();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -3,6 +3,7 @@ import {once} from 'node:events';
 import {createServer} from 'node:net';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
+import {freePort} from '../../lib/demo/pf-process.ts';
 
 /** The SIP server that a test file uses. */
 export interface SipServerForTest {
@@ -81,14 +82,4 @@ async function embedded(attempts = 5): Promise<SipServerForTest> {
       await exited;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  const closed = once(probe, 'close');
-  probe.close();
-  await closed;
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

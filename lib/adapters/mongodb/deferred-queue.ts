@@ -5,7 +5,7 @@ import type {Db, Filter, UpdateFilter} from 'mongodb';
 import {identityBytes, isSettled} from '../../cpm/deferred-message.ts';
 import type {DeferredMessage, NewDeferredMessage, Settlement} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
-import type {Clock} from '../../ports/clock.ts';
+import {pause, type Clock} from '../../ports/clock.ts';
 import {latestEntries, wholeHistory} from '../../cpm/history.ts';
 import type {HistoryEntry, HistoryEvent, Note, TracedMessage} from '../../cpm/history.ts';
 import type {DeferredQueue, EnqueueResult, Selection, SettledMessage} from '../../ports/deferred-queue.ts';
@@ -311,7 +311,7 @@ async function kept(database: Db, documents: readonly MessageDocument[], repeate
       documents.every(({identity}, index) => !repeated.has(index) || seen.has(identity))
     )
       return known;
-    await new Promise<void>((resolve) => clock.after(visiblePause, resolve));
+    await pause(clock, visiblePause);
   }
 }
 

@@ -6,7 +6,7 @@ import {notifySender} from '../made-notification.ts';
 import {admitted} from './admitted.ts';
 import {byMessage, goesByMessage} from './by-message.ts';
 import type {UserLease} from './deliveries.ts';
-import {isNotificationAwaited, recordTaken} from './taken.ts';
+import {awaitedIds, recordTaken} from './taken.ts';
 
 /** How sending a sender's backlog ended: all of it was offered, or the client's leg can take no more. */
 export interface BacklogResult {
@@ -100,7 +100,7 @@ export async function sendBacklog(
     recording = recordTaken(context, taken, {answer: 'MSRP 200', session: leg.id});
     recording.catch(() => undefined);
     sent += taken.length;
-    awaited.push(...taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? ''));
+    awaited.push(...awaitedIds(taken));
     for (const [index, outcome] of results.entries()) {
       if (isTaken(outcome)) continue;
       const message = messages[index];

@@ -17,7 +17,7 @@ import {deliveryForm} from './delivery-profile.ts';
 import {forkInvite, type Answered} from './fork.ts';
 import {supportsImdn} from './imdn-support.ts';
 import {createSuccession, type Succession} from './succession.ts';
-import {isNotificationAwaited, recordTaken} from './taken.ts';
+import {awaitedIds, recordTaken} from './taken.ts';
 import {completed, completedElsewhere} from './reasons.ts';
 
 /**
@@ -234,15 +234,15 @@ async function overSession(
     // step 11.a.iii
     const reports = supportsImdn(response, policy);
     const {firstMessage} = deliveryForm(policy, device, first);
-    if (firstMessage !== undefined) await recordTaken(context, [firstMessage], {answer: 'SIP 200', session: leg.id});
-    const [inInvite] = [firstMessage].filter((message) => message !== undefined && isNotificationAwaited(message));
+    const inInvite = firstMessage === undefined ? [] : [firstMessage];
+    await recordTaken(context, inInvite, {answer: 'SIP 200', session: leg.id});
     let skipped = 0;
     let result: BacklogResult | undefined;
     do {
       const after: number | undefined = result?.afterSequence ?? firstMessage?.sequence;
       result = await sendBacklog(context, leg, servedUser, sender, lease, after);
       skipped += result.skipped;
-      const awaited = [...(inInvite?.imdnMessageId === undefined ? [] : [inInvite.imdnMessageId]), ...result.awaited];
+      const awaited = [...awaitedIds(inInvite), ...result.awaited];
       if (result.end === 'empty' && reports) await heard.all(awaited, policy.notificationWait);
       // What came while the notifications were awaited goes in the same session (T25).
     } while (result.end === 'empty' && result.sent > 0);

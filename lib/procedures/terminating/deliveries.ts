@@ -1,6 +1,6 @@
 import {CpmError} from '../../errors.ts';
 import type {DeliveryReport} from '../../ports/app.ts';
-import type {Timer} from '../../ports/clock.ts';
+import {pause, type Timer} from '../../ports/clock.ts';
 import type {Lease} from '../../ports/leases.ts';
 import type {Context} from '../context.ts';
 import {nextAttempt, type Failures} from './retry.ts';
@@ -129,18 +129,13 @@ export function createDeliveries(
     return agenda;
   };
 
-  const pause = async (milliseconds: number): Promise<void> =>
-    new Promise((resolve) => {
-      context().clock.after(milliseconds, resolve);
-    });
-
   async function claim(servedUser: string, waitMilliseconds: number): Promise<Lease | undefined> {
     const {store, clock, policy} = context();
     const deadline = clock.now() + waitMilliseconds;
     for (;;) {
       const lease = await store.leases.claim(servedUser, {node: policy.node, address: undefined}, leaseMilliseconds);
       if (lease !== undefined || clock.now() >= deadline) return lease;
-      await pause(Math.min(pollMilliseconds, waitMilliseconds));
+      await pause(clock, Math.min(pollMilliseconds, waitMilliseconds));
     }
   }
 
@@ -187,7 +182,10 @@ export function createDeliveries(
     const before = chains.get(servedUser);
     const mine = (async () => {
       if (before !== undefined) {
-        const waited = await Promise.race([before.then(() => 'free'), pause(waitMilliseconds).then(() => 'late')]);
+        const waited = await Promise.race([
+          before.then(() => 'free'),
+          pause(context().clock, waitMilliseconds).then(() => 'late'),
+        ]);
         if (waited === 'late') return undefined;
       }
 
@@ -291,7 +289,7 @@ export function createDeliveries(
       parked: [...agendas.values()].filter(({parked}) => parked).length,
     }),
     async idle(servedUser, milliseconds) {
-      const late = pause(milliseconds);
+      const late = pause(context().clock, milliseconds);
       for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) {
         if ((await Promise.race([chain, late])) !== 'settled') return false;
       }

@@ -1,3 +1,4 @@
+import {pause} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
 import {viewOfSession} from '../views.ts';
 import type {ChatSession} from './chat-session.ts';
@@ -32,10 +33,7 @@ export function createRinging(context: () => Context, session: ChatSession): Rin
         again = false;
         // A delivery that runs may take the message along.
         if (!(await deliveries.idle(session.servedUser, longestDelivery))) deliveries.later(session.servedUser);
-        else if (!(await ring()))
-          await new Promise<void>((resolve) => {
-            clock.after(lookMilliseconds, resolve);
-          });
+        else if (!(await ring())) await pause(clock, lookMilliseconds);
       }
     } catch (error) {
       log.warn({...session.label, error, clause: 'CPM-CF 8.3.2.1'}, 'the user could not be rung; his messages wait');

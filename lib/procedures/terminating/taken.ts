@@ -17,6 +17,10 @@ export async function recordTaken(
   if (over.length > 0) await store.deferredQueue.settle(over, 'delivered', clock.now(), note);
 }
 
+/** The imdn.Message-IDs of those about which a delivery notification is to come. */
+export const awaitedIds = (taken: readonly DeferredMessage[]): readonly string[] =>
+  taken.filter(isNotificationAwaited).map(({imdnMessageId}) => imdnMessageId ?? '');
+
 /** Whether the client will say that it has the message: then that, and not the 200, releases it (row A21). */
-export const isNotificationAwaited = ({kind, imdnMessageId, dispositions}: DeferredMessage): boolean =>
+const isNotificationAwaited = ({kind, imdnMessageId, dispositions}: DeferredMessage): boolean =>
   kind === 'chat' && imdnMessageId !== undefined && dispositions.includes('positive-delivery');
