@@ -1,7 +1,7 @@
 /** What every scenario plays on: the core, the PF as a process, phones whose doings are told, and patience that ends. */
 import {once} from 'node:events';
 import {startCore, type Core} from '../phone/core.ts';
-import type {Account, SentMessage} from '../phone/ledger.ts';
+import {isNotified, type Account, type SentMessage} from '../phone/ledger.ts';
 import {startPhone, type Phone, type PhoneOptions} from '../phone/phone.ts';
 import type {LadderEvent} from './ladder.ts';
 import {linesOf} from './narration.ts';
@@ -137,9 +137,8 @@ function actions(
     async heard(phone, count) {
       await phone.messages.atLeast(count, undefined, stepMilliseconds);
     },
-    async notified(phone, count, kinds = ['delivered', 'displayed']) {
-      const fits = ({notified}: SentMessage): boolean => kinds.every((kind) => notified.includes(kind));
-      await phone.sent.atLeast(count, fits, stepMilliseconds);
+    async notified(phone, count, kinds) {
+      await phone.sent.atLeast(count, (message) => isNotified(message, kinds), stepMilliseconds);
     },
     within,
   };

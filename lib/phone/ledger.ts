@@ -43,11 +43,17 @@ export interface Account {
   readonly inOrder: boolean;
 }
 
+/** Whether all these notifications about a message are back at its sender; one that came twice stands for itself alone. */
+export const isNotified = (
+  {notified}: Pick<SentMessage, 'notified'>,
+  kinds: readonly string[] = ['delivered', 'displayed'],
+): boolean => kinds.every((kind) => notified.includes(kind));
+
 /** Compares what one phone sent with what another one received; `kinds`: the notifications that are to come back. */
 export function account(
   sent: readonly SentMessage[],
   received: readonly ReceivedChat[],
-  kinds: readonly string[] = ['delivered', 'displayed'],
+  kinds?: readonly string[],
 ): Account {
   const ids = sent.map(({messageId}) => messageId);
   const arrived = received.filter(({messageId}) => ids.includes(messageId));
@@ -56,7 +62,7 @@ export function account(
     sent: sent.length,
     accepted: sent.filter(({accepted}) => accepted).length,
     delivered: arrived.length,
-    notified: sent.filter(({notified}) => kinds.every((kind) => notified.includes(kind))).length,
+    notified: sent.filter((message) => isNotified(message, kinds)).length,
     identical: arrived.every(({bytes}, at) => sent[positions[at] ?? -1]?.bytes.equals(bytes) === true),
     inOrder: positions.every((position, at) => at === 0 || position > (positions[at - 1] ?? -1)),
   };

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
-import {account} from '../../lib/phone/ledger.ts';
+import {account, isNotified} from '../../lib/phone/ledger.ts';
 import {bobAddress, deployment} from '../support/deployment.ts';
 import {until} from '../support/persistent-sender.ts';
 
@@ -17,7 +17,7 @@ async function delivered(t: Parameters<typeof deployment>[0], profile: object, s
   const old = await pf.bob({userAgent, notifications: 'message'});
   await pf.register(old);
   await old.messages.atLeast(said.length);
-  await alice.sent.atLeast(said.length, ({notified}) => notified.length >= 2);
+  await alice.sent.atLeast(said.length, (message) => isNotified(message));
   const invite = old.requests.items.find(({method}) => method === 'INVITE');
   if (invite === undefined) throw new Error('no INVITE came');
   await until(async () => {

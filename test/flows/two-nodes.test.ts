@@ -1,7 +1,7 @@
 /** Two PF nodes, each with a relay and a SIP server of its own, on one MongoDB. */
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
-import {account} from '../../lib/phone/ledger.ts';
+import {account, isNotified} from '../../lib/phone/ledger.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {mongoName, startMongo, testWithMongo} from '../support/mongo.ts';
@@ -38,7 +38,7 @@ async function everythingArrived(
   {alice, bob, node}: {alice: Phone; bob: Phone; node: Deployment},
 ) {
   await bob.messages.atLeast(texts.length, undefined, 30_000);
-  await alice.sent.atLeast(texts.length, ({notified}) => notified.length >= 2, 30_000);
+  await alice.sent.atLeast(texts.length, (message) => isNotified(message), 30_000);
   t.deepEqual(account(alice.sent.items, bob.messages.items), whole);
   t.is(bob.repetitions.items.length, 0);
   await until(async () => {

@@ -1,6 +1,6 @@
 import {writeFileSync} from 'node:fs';
 import path from 'node:path';
-import {account} from '../../../lib/phone/ledger.ts';
+import {account, isNotified} from '../../../lib/phone/ledger.ts';
 import {bobAddress, deployment} from '../../support/deployment.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
 import {startKamailio} from './kamailio.ts';
@@ -28,8 +28,7 @@ withKamailio(
 
     await bob.register();
     await bob.messages.atLeast(texts.length);
-    const bothKinds = ({notified}: {readonly notified: readonly string[]}): boolean => notified.length >= 2;
-    await alice.sent.atLeast(texts.length, bothKinds);
+    await alice.sent.atLeast(texts.length, (message) => isNotified(message));
     const whole = {sent: 5, accepted: 5, delivered: 5, notified: 5, identical: true, inOrder: true};
     t.deepEqual(account(alice.sent.items, bob.messages.items), whole);
 
@@ -43,8 +42,8 @@ withKamailio(
       await answering.sendText(text);
       await live.sendText(text);
     }
-    await alice.sent.atLeast(11, bothKinds);
-    await bob.sent.atLeast(texts.length, bothKinds);
+    await alice.sent.atLeast(11, (message) => isNotified(message));
+    await bob.sent.atLeast(texts.length, (message) => isNotified(message));
     t.deepEqual(account(bob.sent.items, alice.messages.items), whole);
     t.like(account(alice.sent.items, bob.messages.items), {
       delivered: 11,
@@ -77,8 +76,7 @@ withKamailio(
     t.is(delivery.msrp.remotePath.length, 2);
     t.true(delivery.msrp.remotePath[0]?.startsWith(uri.replace(/;.*/, '/')));
     await delivery.ended;
-    const bothKinds = ({notified}: {readonly notified: readonly string[]}): boolean => notified.length >= 2;
-    await alice.sent.atLeast(texts.length, bothKinds);
+    await alice.sent.atLeast(texts.length, (message) => isNotified(message));
     const whole = {sent: 5, accepted: 5, delivered: 5, notified: 5, identical: true, inOrder: true};
     t.deepEqual(account(alice.sent.items, bob.messages.items), whole);
 
@@ -89,8 +87,8 @@ withKamailio(
       await answering.sendText(text);
       await live.sendText(text);
     }
-    await alice.sent.atLeast(11, bothKinds);
-    await bob.sent.atLeast(texts.length, bothKinds);
+    await alice.sent.atLeast(11, (message) => isNotified(message));
+    await bob.sent.atLeast(texts.length, (message) => isNotified(message));
     t.deepEqual(account(bob.sent.items, alice.messages.items), whole);
     t.is(await live.end(), 200);
     // Two sessions of Bob's, each with a path of its own.

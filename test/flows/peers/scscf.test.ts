@@ -1,6 +1,6 @@
 import {headerOf, headersOf} from '../../../lib/codecs/sip-message.ts';
 import {freePort} from '../../../lib/demo/pf-process.ts';
-import {account} from '../../../lib/phone/ledger.ts';
+import {account, isNotified} from '../../../lib/phone/ledger.ts';
 import {Refused} from '../../../lib/phone/phone.ts';
 import {bobAddress, deployment} from '../../support/deployment.ts';
 import {addressOf} from '../../support/registrar-peer.ts';
@@ -35,7 +35,7 @@ withKamailio(
     // His registration brings the delivery; its INVITE comes by the PF once more, and passes on.
     await bob.register();
     await bob.messages.atLeast(3);
-    await alice.sent.atLeast(3, ({notified}) => notified.length >= 2);
+    await alice.sent.atLeast(3, (message) => isNotified(message));
     t.like(account(alice.sent.items, bob.messages.items), {delivered: 3, identical: true, inOrder: true});
     const [delivery] = bob.requests.items.filter(({method}) => method === 'INVITE');
     t.true((headerOf(delivery ?? t.fail(), 'P-Asserted-Identity') ?? '').includes('rcse-standfw@'));
