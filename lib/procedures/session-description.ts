@@ -7,6 +7,7 @@ import {
   msrpSections,
   onlySection,
   usableSections,
+  type Direction,
   type MsrpMedia,
   type OwnMedia,
   type SdpOrigin,
@@ -36,7 +37,7 @@ export function offerFor(
   original: string | undefined,
   leg: Leg,
   maxMessageBytes: number,
-  direction: 'sendrecv' | 'sendonly' = 'sendrecv',
+  direction: Direction = 'sendrecv',
 ): string {
   const {setup, cema} = leg.terms;
   return buildOffer({
@@ -46,6 +47,12 @@ export function offerFor(
     direction,
     maxSize: maxMessageBytes,
   });
+}
+
+/** The offer for a device in a live session: as the inviter's own, his direction too, with our connection (5.2.1.2). */
+export function liveOffer(inviter: string, leg: Leg, maxMessageBytes: number): LocalDescription {
+  const [far] = usableSections(parseSdp(inviter));
+  return {origin: originOf(leg, 1), text: offerFor(inviter, leg, maxMessageBytes, far?.direction)};
 }
 
 /**

@@ -1,20 +1,22 @@
 import {formatContact} from '../../codecs/sip-headers/contact.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {OriginalSession} from '../../cpm/deferred-message.ts';
-import {CpmError} from '../../errors.ts';
-import type {Leg, LegEnd, OfferedMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
+import type {Leg, LegEnd, Pairing, RemoteMedia} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
-import type {IncomingInvite, SipDialog, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
+import type {IncomingInvite, SipDialog, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {answerFor, bodyText, offerFor, remoteMedia, type LocalDescription} from '../session-description.ts';
+import type {Party} from '../party.ts';
+import {renegotiate} from '../renegotiation.ts';
+import {answerFor, bodyText, liveOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
+import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {byeOfClient, byeOfNetwork} from './bye.ts';
-import {deferMessage} from './defer.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
 import {passedBack, type Invitation} from './invitation.ts';
+import {createKeeping, type Keeping} from './keeping.ts';
 import {createRinging} from './ringing.ts';
 import {notRelayed, noteRelayed} from './relayed-messages.ts';
-import {spliceAfterBacklog} from './splice.ts';
+import {splice} from './splice.ts';
 import {requestTerminated, serviceUnavailable} from './reasons.ts';
 
 /**
@@ -38,16 +40,13 @@ export class ChatSession {
   joinable = true;
   #state: ChatSessionState = 'inviting';
   readonly #context: Context;
-  #inviter: SipDialog | undefined;
-  #description: LocalDescription | undefined;
-  #client: Answered | undefined;
+  #inviter: Party | undefined;
+  #client: Party | undefined;
   #fork: Fork | undefined;
   #pairing: Pairing | undefined;
-  #storing: Promise<unknown> = Promise.resolve();
   readonly #ringing = createRinging(() => this.#context, this);
+  readonly #keeping: Keeping;
   #servedUser: string;
-  #following: Promise<void> = Promise.resolve();
-  #hasKept = false;
   readonly #over: () => void;
   /** The inviter's MSRP session. */
   readonly #remote: RemoteMedia;
@@ -60,6 +59,9 @@ export class ChatSession {
     this.invitation = invitation;
     this.#servedUser = invitation.servedUser;
     this.leg = leg;
+    this.#keeping = createKeeping(context, this, () => {
+      this.#ringing.stored();
+    });
   }
 
   /** Key of the user; another one than at first when a registration showed whose identity was invited. */
@@ -75,12 +77,13 @@ export class ChatSession {
     return this.#state;
   }
 
-  get client(): Answered | undefined {
+  get client(): Party | undefined {
     return this.#client;
   }
 
-  get inviter(): SipDialog | undefined {
-    return this.#inviter;
+  /** Whether anything was kept in this session. */
+  get hasKept(): boolean {
+    return this.#keeping.hasKept;
   }
 
   get label(): {readonly conversationId: string; readonly contributionId: string} {
@@ -103,13 +106,7 @@ export class ChatSession {
       devices,
       near: this.leg,
       legLabel: this.label,
-      request: (device, leg) =>
-        liveInvite(
-          this.#context,
-          this.invitation,
-          device,
-          offerFor(this.invitation.offer, leg, this.#context.policy.maxMessageBytes),
-        ),
+      request: (device, leg) => liveInvite(this.#context, this.invitation, device, this.#offerTo(leg).text),
       ...(onProvisional === undefined ? {} : {onProvisional}),
     });
     const outcome = await this.#fork.outcome;
@@ -122,14 +119,14 @@ export class ChatSession {
    * @throws what the SIP port throws when the inviter gave up meanwhile; the session has ended then.
    */
   async accept(invite: IncomingInvite, answered: Answered | undefined): Promise<void> {
-    const description = answerFor(
-      this.invitation.offer,
+    const {offer} = this.invitation;
+    const local = answerFor(
+      offer,
       answered && bodyText(answered.response),
       this.leg,
       this.#context.policy.maxMessageBytes,
     );
-    this.#description = description;
-    this.leg.onMessage = (message) => this.#keep(message);
+    this.leg.onMessage = async (message) => this.#keeping.keep(message);
     this.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.sender, about: this.servedUser, content: message});
     };
@@ -150,7 +147,7 @@ export class ChatSession {
           'Contribution-ID': this.invitation.contributionId,
           ...passedBack(this.invitation, answered?.response),
         },
-        body: description.text,
+        body: local.text,
       });
     } catch (error) {
       await this.end(serviceUnavailable);
@@ -159,12 +156,17 @@ export class ChatSession {
       throw error;
     }
 
-    this.#inviter = dialog;
+    const inviter = {dialog, leg: this.leg, local, remote: offer};
+    this.#inviter = inviter;
     this.#state = 'holding';
     this.#context.sessions.add(this);
-    this.#remember(dialog);
+    rememberDialog(this.#context, this.servedUser, dialog);
     dialog.onBye = async (bye) => byeOfNetwork(this.#context, this, bye);
-    dialog.onModify = (request) => Promise.resolve(this.#modified(request));
+    dialog.onModify = (request) => Promise.resolve(renegotiate(this.#context, inviter, this.#client, request));
+  }
+
+  #offerTo(leg: Leg): LocalDescription {
+    return liveOffer(this.#inviter?.remote ?? this.invitation.offer, leg, this.#context.policy.maxMessageBytes);
   }
 
   /** The inviter sent CANCEL. */
@@ -177,10 +179,11 @@ export class ChatSession {
    * Joins a device that said yes with the inviter's leg: first what waits for the user from this sender, then what comes live.
    * False when the device was lost on the way; the session then holds again.
    */
-  async join(client: Answered): Promise<boolean> {
+  async join({dialog, leg, response, remote}: Answered): Promise<boolean> {
+    const client = {dialog, leg, local: this.#offerTo(leg), remote: bodyText(response)};
     this.#client = client;
     this.#state = 'joining';
-    this.#remember(client.dialog);
+    rememberDialog(this.#context, this.servedUser, dialog);
     client.dialog.onBye = async (bye) => byeOfClient(this.#context, this, bye);
     client.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content: message});
@@ -192,7 +195,7 @@ export class ChatSession {
         if (this.#client === client) void this.dropClient(`the client's MSRP session ended: ${end}`);
       });
     };
-    client.leg.connect(client.remote);
+    client.leg.connect(remote);
     try {
       await client.leg.bound(this.#context.policy.bindMilliseconds);
       if (await this.#splice(client)) return true;
@@ -205,27 +208,20 @@ export class ChatSession {
     return false;
   }
 
-  async #splice(client: Answered): Promise<boolean> {
-    const isStoreAway = (): boolean => !this.#context.store.available;
-    const pair = async (): Promise<Pairing> => {
-      this.#pairing = await this.leg.pair(client.leg);
-      await this.#storing;
-      return this.#pairing;
-    };
-    const open = (pairing: Pairing): boolean => {
-      if (this.#client !== client || this.#state !== 'joining') return false;
-      pairing.open();
-      this.#state = 'relayed';
-      return true;
-    };
-    if (isStoreAway()) return open(await pair());
-    try {
-      return await spliceAfterBacklog(this.#context, this, client, {pair, open});
-    } catch (error) {
-      // The store went away meanwhile: live goes on, unless something is known to wait before it.
-      if (!isStoreAway() || this.#hasKept) throw error;
-      return open(await pair());
-    }
+  async #splice(client: Party): Promise<boolean> {
+    return splice(this.#context, this, client, {
+      pair: async () => {
+        this.#pairing = await this.leg.pair(client.leg);
+        await this.#keeping.settled();
+        return this.#pairing;
+      },
+      open: (pairing) => {
+        if (this.#client !== client || this.#state !== 'joining') return false;
+        pairing.open();
+        this.#state = 'relayed';
+        return true;
+      },
+    });
   }
 
   /** The device is gone, the inviter stays: the PF keeps for the user again, what was not answered first (row A16). */
@@ -240,7 +236,7 @@ export class ChatSession {
     this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.1', why}, 'the PF holds the session for its user');
     await client.dialog.bye({Reason: reason});
     await client.leg.release();
-    this.#forget(client.dialog);
+    forgetDialog(this.#context, client.dialog);
     this.#context.deliveries.later(this.servedUser);
   }
 
@@ -259,44 +255,26 @@ export class ChatSession {
     this.#pairing?.undo();
     this.#pairing = undefined;
     this.#client?.leg.refuse();
-    return [this.#inviter, this.#client?.dialog].filter(
-      (dialog) => dialog !== undefined && !dialog.ended,
-    ) as SipDialog[];
+    return [this.#inviter, this.#client].flatMap((party) => (party?.dialog.ended === false ? party.dialog : []));
   }
 
   /** Second half: all media resources go (row B11). */
   async release(): Promise<void> {
-    await this.#storing;
+    await this.#keeping.settled();
     await Promise.all([this.leg.release(), this.#client?.leg.release()]);
     this.#over();
-    if (this.#inviter !== undefined) this.#forget(this.#inviter);
-    if (this.#client !== undefined) this.#forget(this.#client.dialog);
+    forgetDialog(this.#context, this.#inviter?.dialog);
+    forgetDialog(this.#context, this.#client?.dialog);
     // What was kept here, and did not get through before the end, goes in a delivery.
-    if (this.#hasKept) this.#context.deliveries.trigger(this.servedUser, 'message');
+    if (this.hasKept) this.#context.deliveries.trigger(this.servedUser, 'message');
   }
 
-  /** What waits or could not be delivered is kept, one after another. */
-  async #keep(message: OfferedMessage): Promise<Verdict> {
-    this.#following = this.#following.then(async () => this.#followIdentity());
-    const kept = this.#following.then(async () => deferMessage(this.#context, this, message));
-    this.#storing = Promise.all([this.#storing, kept]).then(() => undefined);
-    const verdict = await kept;
-    if (verdict === 'accepted') {
-      this.#hasKept = true;
-      this.#ringing.stored();
-    }
-
-    return verdict;
-  }
-
-  /** The identity that was invited may have joined its user meanwhile: what comes now belongs to him. */
-  async #followIdentity(): Promise<void> {
-    const {users, sessions} = this.#context;
-    const key = await users.resolve(this.invitation.recipientAddress).catch(() => undefined);
-    if (key === undefined || key === this.#servedUser || this.#state === 'ended') return;
-    sessions.remove(this);
-    this.#servedUser = key;
-    sessions.add(this);
+  /** The identity that was invited belongs to this user by now. */
+  follow(servedUser: string): void {
+    if (servedUser === this.#servedUser || this.#state === 'ended') return;
+    this.#context.sessions.remove(this);
+    this.#servedUser = servedUser;
+    this.#context.sessions.add(this);
   }
 
   /** The PF has accepted for the user, and the inviter has acknowledged that. */
@@ -309,53 +287,5 @@ export class ChatSession {
     this.#context.log.info({...this.label, leg: this.leg.id, end}, "the inviter's MSRP session is gone");
     // A phone that hangs up may close its connection before its BYE is here.
     this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
-  }
-
-  /** A re-INVITE or UPDATE of the inviter: the same path is a refresh and changes nothing (row E6). */
-  #modified(request: SipRequestView): {readonly status: number} & SipReply {
-    const description = this.#description;
-    if (description === undefined) return {status: 500};
-    if (request.body.length > 0) {
-      const offer = bodyText(request);
-      try {
-        this.leg.connect(remoteMedia(offer, 'offer', this.leg));
-      } catch (error) {
-        // The session goes on as it stands (RFC 3261 §14.2).
-        if (error instanceof CpmError) return {status: error.status};
-        throw error;
-      }
-
-      this.#description = answerFor(
-        offer,
-        this.#client && bodyText(this.#client.response),
-        this.leg,
-        this.#context.policy.maxMessageBytes,
-        description,
-      );
-    }
-
-    return {
-      status: 200,
-      headers: {
-        'Content-Type': 'application/sdp',
-        Contact: formatContact(this.#context.sip.contactUri, {icsi: ICSI.session}),
-      },
-      body: (this.#description ?? description).text,
-    };
-  }
-
-  #remember(dialog: SipDialog): void {
-    const {dialogs, policy, clock} = this.#context;
-    void dialogs.record({
-      id: dialog.id,
-      node: policy.node,
-      server: dialog.server,
-      servedUser: this.servedUser,
-      openedAt: clock.now(),
-    });
-  }
-
-  #forget(dialog: SipDialog): void {
-    void this.#context.dialogs.forget(dialog.id);
   }
 }

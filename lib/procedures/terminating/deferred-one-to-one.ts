@@ -9,6 +9,7 @@ import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
 import {viewOfDelivery} from '../views.ts';
 import {offerFor} from '../session-description.ts';
+import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import {sendWithoutSession} from './by-message.ts';
 import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
@@ -171,7 +172,7 @@ async function deliverSession(
         outcome = await overSession(context, servedUser, sender, first, answered, lease, succession);
       } finally {
         await answered.leg.release();
-        void context.dialogs.forget(answered.dialog.id);
+        forgetDialog(context, answered.dialog);
       }
 
       answered = outcome === 'done' ? undefined : succession.take();
@@ -196,7 +197,7 @@ async function overSession(
   lease: UserLease,
   succession: Succession,
 ): Promise<SenderOutcome> {
-  const {policy, log, clock, dialogs} = context;
+  const {policy, log, clock} = context;
   const {session} = first;
   const where = {
     conversationId: session.conversationId,
@@ -210,7 +211,7 @@ async function overSession(
     void leg.release();
     return Promise.resolve(undefined);
   };
-  void dialogs.record({id: dialog.id, node: policy.node, server: dialog.server, servedUser, openedAt: clock.now()});
+  rememberDialog(context, servedUser, dialog);
   // step 11.a.iv
   leg.onMessage = async (message) => {
     const noted = await noteNotifications(context, {

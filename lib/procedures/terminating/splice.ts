@@ -1,20 +1,39 @@
 import type {Pairing} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
+import type {Party} from '../party.ts';
 import {sendBacklog} from './backlog.ts';
 import type {ChatSession} from './chat-session.ts';
 import {turnMilliseconds} from './deliveries.ts';
-import type {Answered} from './fork.ts';
+
+/** The inviter's way to the device: `pair` lets him wait at it, `open` lets him through unless the session is another one by now. */
+interface Gate {
+  readonly pair: () => Promise<Pairing>;
+  readonly open: (pairing: Pairing) => boolean;
+}
+
+/** Lets a device into a session, behind what waits for it as far as that can be known. False when it could not take it all. */
+export async function splice(context: Context, session: ChatSession, client: Party, gate: Gate): Promise<boolean> {
+  const isStoreAway = (): boolean => !context.store.available;
+  if (isStoreAway()) return gate.open(await gate.pair());
+  try {
+    return await spliceAfterBacklog(context, session, client, gate);
+  } catch (error) {
+    // The store went away meanwhile: live goes on, unless something is known to wait before it.
+    if (!isStoreAway() || session.hasKept) throw error;
+    return gate.open(await gate.pair());
+  }
+}
 
 /**
  * Lets a device into a session behind what waits for it: backlog before live, in order (T42). Most of it goes before the gate closes; what was
  * stored meanwhile goes while the inviter waits at it. False when the device could not take it all, or something else delivers to the user.
  * @clause CPM-CF 8.3.2.1
  */
-export async function spliceAfterBacklog(
+async function spliceAfterBacklog(
   context: Context,
   {servedUser, sender}: ChatSession,
-  {leg}: Answered,
-  gate: {readonly pair: () => Promise<Pairing>; readonly open: (pairing: Pairing) => boolean},
+  {leg}: Party,
+  gate: Gate,
 ): Promise<boolean> {
   const {deferredQueue} = context.store;
   const nothingWaits = async (): Promise<boolean> =>
