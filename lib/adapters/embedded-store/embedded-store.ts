@@ -1,6 +1,5 @@
 /** The embedded store: one libsql file, owned by one process, written by one thread. */
 import {Worker} from 'node:worker_threads';
-import type {NewDeferredMessage} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
 import {systemClock} from '../../ports/clock.ts';
 import type {Clock} from '../../ports/clock.ts';
@@ -9,6 +8,7 @@ import type {DialogRecords} from '../../ports/dialog-records.ts';
 import {randomIds} from '../../ports/ids.ts';
 import type {Ids} from '../../ports/ids.ts';
 import type {Leases} from '../../ports/leases.ts';
+import type {MessageStore} from '../../ports/message-store.ts';
 import type {Registrations} from '../../ports/registrations.ts';
 import type {Store} from '../../ports/store.ts';
 import {Channel} from './channel.ts';
@@ -60,6 +60,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const known = remembered(registrations(channel), () => channel.available);
   return {
     deferredQueue: deferredQueue(channel),
+    messageStore: messageStore(channel),
     registrations: known,
     leases: leases(channel, clock, ids),
     dialogRecords: dialogRecords(channel),
@@ -101,22 +102,34 @@ function deferredQueue(channel: Channel): DeferredQueue {
       ...(['expired', 'usersPending', 'adopt', 'ledger', 'forgetSettled', 'noteRefused', 'trace'] as const),
       ...(['pending', 'hold', 'release'] as const),
     ]),
-    enqueue(messages) {
-      const copies = messages.map(ownBytes);
-      return channel.call({
-        room,
-        method: 'enqueue',
-        args: [copies],
-        bytes: copies.reduce((sum, {bytes}) => sum + bytes.byteLength, 0),
-        transfer: copies.map(({bytes}) => bytes.buffer),
-      }) as ReturnType<DeferredQueue['enqueue']>;
-    },
+    enqueue: (messages) => callWithBytes(channel, room, 'enqueue', messages) as ReturnType<DeferredQueue['enqueue']>,
   };
 }
 
-/** A copy that can be given to the thread: the caller keeps his, which may be a small view of a large buffer. */
-function ownBytes(message: NewDeferredMessage): NewDeferredMessage & {readonly bytes: Uint8Array<ArrayBuffer>} {
-  return {...message, bytes: new Uint8Array(message.bytes)};
+function messageStore(channel: Channel): MessageStore {
+  const room = 'messageStore';
+  return {
+    ...remote<Omit<MessageStore, 'put'>>(channel, room, ['folders', 'list', 'read', 'adopt', 'forget']),
+    put: (objects, at) => callWithBytes(channel, room, 'put', objects, at) as ReturnType<MessageStore['put']>,
+  };
+}
+
+/** Gives the thread copies of the octets: the caller keeps his, which may be small views of a large buffer. */
+function callWithBytes(
+  channel: Channel,
+  room: string,
+  method: string,
+  items: readonly {readonly bytes: Uint8Array}[],
+  ...more: readonly unknown[]
+): Promise<unknown> {
+  const copies = items.map((item) => ({...item, bytes: new Uint8Array(item.bytes)}));
+  return channel.call({
+    room,
+    method,
+    args: [copies, ...more],
+    bytes: copies.reduce((sum, {bytes}) => sum + bytes.byteLength, 0),
+    transfer: copies.map(({bytes}) => bytes.buffer),
+  });
 }
 
 function registrations(channel: Channel): Registrations {

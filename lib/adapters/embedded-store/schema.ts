@@ -70,6 +70,33 @@ const migrations: readonly (readonly string[])[] = [
     'CREATE INDEX message_conversation ON message (conversation_id, sequence)',
     `CREATE INDEX message_held ON message (served_user, sequence) WHERE state = 'held'`,
   ],
+  // What is recorded of sessions.
+  [
+    `CREATE TABLE stored (
+      sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+      served_user TEXT NOT NULL,
+      conversation_id TEXT NOT NULL,
+      contribution_id TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      imdn_message_id TEXT NOT NULL,
+      author TEXT NOT NULL,
+      digest BLOB NOT NULL,
+      recipient TEXT NOT NULL,
+      direction TEXT,
+      date INTEGER NOT NULL,
+      headers TEXT NOT NULL,
+      content_type TEXT NOT NULL,
+      size INTEGER NOT NULL,
+      stored_at INTEGER NOT NULL
+    )`,
+    `CREATE UNIQUE INDEX stored_identity ON stored
+      (served_user, conversation_id, contribution_id, kind, imdn_message_id, author, digest)`,
+    'CREATE INDEX stored_folder ON stored (served_user, conversation_id, contribution_id, kind, date)',
+    'CREATE INDEX stored_order ON stored (served_user, conversation_id, sequence)',
+    'CREATE INDEX stored_author ON stored (author)',
+    'CREATE INDEX stored_age ON stored (stored_at)',
+    'CREATE TABLE stored_body (sequence INTEGER PRIMARY KEY, bytes BLOB NOT NULL)',
+  ],
 ];
 
 /** Brings the file to the newest version, inside the caller's transaction. Throws `CPM_STORE_SCHEMA` for a file that is newer, or somebody else's. */

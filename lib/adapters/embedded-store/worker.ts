@@ -7,6 +7,7 @@ import {deferredQueue} from './deferred-queue.ts';
 import {dialogRecords} from './dialog-records.ts';
 import {erase, scrub} from './erase.ts';
 import {leases} from './leases.ts';
+import {messageStore} from './message-store.ts';
 import type {CallMessage, CallResult, FromWorker, ToWorker, WorkerOptions} from './protocol.ts';
 import {registrations} from './registrations.ts';
 
@@ -38,6 +39,7 @@ function serve(options: WorkerOptions): void {
     registrations: registrations(database),
     leases: leases(database),
     dialogRecords: dialogRecords(database),
+    messageStore: messageStore(database),
     store: {
       /** A real write, so that it says whether writing is possible. */
       probe: (now: number) => {

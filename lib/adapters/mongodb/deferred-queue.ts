@@ -1,7 +1,7 @@
 /** The deferred queue on MongoDB (CPM-CF 8.3.2.9.1.1): every step is one atomic change of one document, or can be repeated. */
 import {createHash} from 'node:crypto';
 import {MongoBulkWriteError} from 'mongodb';
-import type {Db, Filter, UpdateFilter} from 'mongodb';
+import type {Collection, Db, Document, Filter, OptionalUnlessRequiredId, UpdateFilter} from 'mongodb';
 import {identityBytes, isSettled} from '../../cpm/deferred-message.ts';
 import type {DeferredMessage, NewDeferredMessage, Settlement} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
@@ -38,8 +38,8 @@ export interface QueueDependencies {
 const wholeBytes = 16 * 1024 * 1024;
 
 /** A write of another node is seen when most members have it: so often, and after so many milliseconds, it is looked for again. */
-const visibleAttempts = 50;
-const visiblePause = 20;
+export const visibleAttempts = 50;
+export const visiblePause = 20;
 
 export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
   const {connection, node, ids, sequences, longMilliseconds} = dependencies;
@@ -176,7 +176,9 @@ export function deferredQueue(dependencies: QueueDependencies): DeferredQueue {
 
     forgetSettled: (before) =>
       connection.run(async (database) => {
-        await sweepParts(database, before);
+        const isPending = async (_id: string): Promise<boolean> =>
+          (await collections.messages(database).findOne({_id, pending: true}, {projection: {_id: 1}})) !== null;
+        await sweepParts(database, before, isPending);
         await sequences.forget(database, before);
         return forgetSettled(database, {settledAt: {$lt: before}}, () => ids.token());
       }, longMilliseconds),
@@ -243,7 +245,7 @@ async function enqueue(
     else documents.push({...document, parts: await writeParts(database, document._id, message.bytes, clock.now())});
   }
 
-  const repeated = await insert(database, documents);
+  const repeated = await insert(collections.messages(database), documents);
   const known = await kept(database, documents, repeated, clock);
   return Promise.all(
     documents.map(async ({_id, identity, key, sequence, parts}, index) => {
@@ -283,9 +285,12 @@ async function placesFor(
 }
 
 /** Inserts; answers the places of those whose identity is there already. */
-async function insert(database: Db, documents: readonly MessageDocument[]): Promise<ReadonlySet<number>> {
+export async function insert<Item extends Document>(
+  collection: Collection<Item>,
+  documents: readonly OptionalUnlessRequiredId<Item>[],
+): Promise<ReadonlySet<number>> {
   try {
-    await collections.messages(database).insertMany(documents, {ordered: false});
+    await collection.insertMany(documents, {ordered: false});
     return new Set();
   } catch (error) {
     if (!(error instanceof MongoBulkWriteError)) throw error;

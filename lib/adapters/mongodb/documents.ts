@@ -1,6 +1,7 @@
 /** What the collections hold. Times are milliseconds since 1970, except where a server compares them with its own clock. */
 import type {DeferredMessage, OriginalSession, PendingState, Settlement} from '../../cpm/deferred-message.ts';
 import type {HistoryEntry} from '../../cpm/history.ts';
+import type {NewStoredObject} from '../../cpm/stored-object.ts';
 import type {Db} from 'mongodb';
 import type {Registration} from '../../ports/registrations.ts';
 
@@ -42,7 +43,21 @@ export interface PartDocument {
   readonly bytes: Buffer;
 }
 
-/** Last sequence of one (served user, sender). */
+/** An object of the message store; large ones have their octets in `storedParts`. */
+export interface StoredDocument extends Omit<NewStoredObject, 'bytes' | 'direction'> {
+  readonly _id: string;
+  /** Unique, as that of a message; `key` is its part without the bytes. */
+  readonly identity: string;
+  readonly key: string;
+  readonly sequence: number;
+  readonly direction?: NewStoredObject['direction'];
+  readonly storedAt: number;
+  readonly size: number;
+  readonly bytes?: Buffer;
+  readonly parts?: number;
+}
+
+/** Last sequence of one (served user, sender), or of what is recorded for a user. */
 export interface SequenceDocument {
   readonly _id: string;
   readonly value: number;
@@ -87,6 +102,8 @@ export interface DialogDocument {
 export const collections = {
   messages: (database: Db) => database.collection<MessageDocument>('messages'),
   parts: (database: Db) => database.collection<PartDocument>('parts'),
+  stored: (database: Db) => database.collection<StoredDocument>('stored'),
+  storedParts: (database: Db) => database.collection<PartDocument>('storedParts'),
   sequences: (database: Db) => database.collection<SequenceDocument>('sequences'),
   forgotten: (database: Db) => database.collection<ForgottenDocument>('totals'),
   registrations: (database: Db) => database.collection<RegistrationDocument>('registrations'),

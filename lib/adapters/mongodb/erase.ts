@@ -5,12 +5,14 @@ import {notedAs, settle} from './deferred-queue.ts';
 import {collections} from './documents.ts';
 import type {MessageDocument} from './documents.ts';
 import {forgetSettled} from './ledger.ts';
+import {removeStored} from './message-store.ts';
 
 export async function erase(database: Db, servedUser: string, at: number, token: () => string): Promise<Erased> {
   const own = await collections.identities(database).find({servedUser}).toArray();
   const keys = [...new Set([servedUser, ...own.map(({_id}) => _id)])];
   const messagesTo = await eraseMessages(database, {servedUser: {$in: keys}}, at, token);
   const messagesFrom = await eraseMessages(database, {sender: {$in: keys}}, at, token);
+  const recorded = await removeStored(database, {$or: [{servedUser: {$in: keys}}, {from: {$in: keys}}]});
   for (const key of keys.map((one) => JSON.stringify(one).replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')))
     await collections.sequences(database).deleteMany({_id: {$regex: `^\\[${key},|,${key}\\]$`}});
   const {deletedCount: registrations} = await collections.registrations(database).deleteMany({_id: {$in: keys}});
@@ -18,7 +20,7 @@ export async function erase(database: Db, servedUser: string, at: number, token:
   const {deletedCount: identities} = await collections
     .identities(database)
     .deleteMany({$or: [{_id: {$in: keys}}, {servedUser: {$in: keys}}]});
-  return {messagesTo, messagesFrom, registrations, identities};
+  return {messagesTo, messagesFrom, recorded, registrations, identities};
 }
 
 /** What waits is settled first, so that its counts go where those of all settled messages go. */

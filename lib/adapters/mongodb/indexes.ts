@@ -5,7 +5,8 @@ import {collections} from './documents.ts';
 import {isDuplicateKey} from './connection.ts';
 
 export interface Index {
-  readonly collection: 'messages' | 'parts' | 'sequences' | 'identities' | 'leases' | 'dialogs';
+  readonly collection:
+    'messages' | 'parts' | 'stored' | 'storedParts' | 'sequences' | 'identities' | 'leases' | 'dialogs';
   readonly name: string;
   readonly key: Record<string, 1>;
   readonly options?: Omit<IndexDescription, 'key' | 'name'>;
@@ -34,6 +35,13 @@ export const indexes: readonly Index[] = [
   },
   {collection: 'messages', name: 'settled', key: {settledAt: 1}, options: {sparse: true}},
   {collection: 'parts', name: 'written', key: {writtenAt: 1}},
+  {collection: 'stored', name: 'identity', key: {identity: 1}, options: {unique: true}},
+  {collection: 'stored', name: 'key', key: {key: 1}},
+  {collection: 'stored', name: 'folder', key: {servedUser: 1, conversationId: 1, contributionId: 1, kind: 1, date: 1}},
+  {collection: 'stored', name: 'order', key: {servedUser: 1, conversationId: 1, sequence: 1}},
+  {collection: 'stored', name: 'author', key: {from: 1}},
+  {collection: 'stored', name: 'age', key: {storedAt: 1}},
+  {collection: 'storedParts', name: 'written', key: {writtenAt: 1}},
   {collection: 'sequences', name: 'value', key: {value: 1}},
   {collection: 'identities', name: 'user', key: {servedUser: 1}},
   {collection: 'leases', name: 'node', key: {node: 1}},
@@ -41,7 +49,7 @@ export const indexes: readonly Index[] = [
 ];
 
 /** Raised with every change of the documents that an older program would misread. */
-const schemaVersion = 2;
+const schemaVersion = 3;
 
 /** Creates what is missing. Throws `CPM_STORE_SCHEMA` when a newer program has been at this database. */
 export async function prepare(database: Db): Promise<void> {

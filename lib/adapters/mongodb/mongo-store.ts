@@ -10,6 +10,7 @@ import {dialogRecords} from './dialog-records.ts';
 import {erase} from './erase.ts';
 import {prepare} from './indexes.ts';
 import {leases} from './leases.ts';
+import {messageStore} from './message-store.ts';
 import {registrations} from './registrations.ts';
 import {openSequences} from './sequences.ts';
 
@@ -50,16 +51,10 @@ export function openMongoStore(options: MongoStoreOptions): Store {
     prepare,
   });
   const inlineBytes = Math.min(options.inlineBytes ?? 1024 * 1024, 15 * 1024 * 1024);
+  const room = {connection, node, clock, ids, sequences: openSequences(clock), inlineBytes, longMilliseconds};
   return {
-    deferredQueue: deferredQueue({
-      connection,
-      node,
-      clock,
-      ids,
-      sequences: openSequences(clock),
-      inlineBytes,
-      longMilliseconds,
-    }),
+    deferredQueue: deferredQueue(room),
+    messageStore: messageStore(room),
     registrations: registrations(connection),
     leases: leases(connection, ids),
     dialogRecords: dialogRecords(connection),

@@ -11,6 +11,7 @@ import type {EmbeddedStoreOptions} from '../../../lib/adapters/embedded-store/em
 import type {CpmError} from '../../../lib/errors.ts';
 import {addsUp} from '../../../lib/ports/deferred-queue.ts';
 import type {Store} from '../../../lib/ports/store.ts';
+import {newObject} from '../../contracts/message-store.ts';
 import {newMessage, newMessages} from '../../support/deferred-messages.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
 
@@ -44,7 +45,7 @@ test('E8: a file of a newer program, of another program or of no database is ref
   await writeFile(text, 'This is not a database. '.repeat(100));
 
   for (const [path, words] of [
-    [newer, 'has schema version 99, this program knows up to 2'],
+    [newer, 'has schema version 99, this program knows up to 3'],
     [foreign, 'is a database of another program'],
     [text, 'is not a store file'],
   ] as const) {
@@ -60,7 +61,8 @@ test('E8: a file of the first version is opened with all that it has, its histor
   const first = new Libsql(path);
   first.exec(readFileSync('test/fixtures/store/version-1.sql', 'utf8'));
   first.close();
-  const {deferredQueue} = await open(t, {path, node: 'pf-1'});
+  const {deferredQueue, messageStore} = await open(t, {path, node: 'pf-1'});
+  t.deepEqual(await messageStore.put([newObject()], 1), ['stored']);
   await deferredQueue.settle(['7'], 'delivered', 4000);
   const traced = await deferredQueue.trace({by: 'user', value: bob}, {after: undefined, limit: 9, pendingOnly: false});
   t.deepEqual(
