@@ -7,7 +7,7 @@ import {CpmError} from '../errors.ts';
 import {IMDN_NAMESPACE, formatCpim, parseCpim} from './cpim.ts';
 import {decodeContent, isType} from './mime.ts';
 import {leafParts} from './multipart.ts';
-import {type XmlElement, escapeXml, isElement, parseXml, xmlChild, xmlChildText} from './xml.ts';
+import {type XmlElement, formatLeaf, isElement, parseXml, xmlChild, xmlChildText} from './xml.ts';
 
 const XML_NAMESPACE = 'urn:ietf:params:xml:ns:imdn';
 const EXTENSION_NAMESPACE = 'urn:oma:xml:cpm:imdn-extensions:1.0';
@@ -61,15 +61,13 @@ export function parseImdn(xml: string | Uint8Array): Imdn | undefined {
 /** Writes one notification document, elements in the schema's order. */
 export function formatImdn(imdn: Imdn): string {
   const {messageId, dateTime, kind, status, recipientUri, originalRecipientUri} = imdn;
-  const leaf = (name: string, text: string | undefined) =>
-    text === undefined ? '' : `<${name}>${escapeXml(text)}</${name}>`;
   const namespace = kind === 'interworking' ? ` xmlns="${EXTENSION_NAMESPACE}"` : '';
   return [
     `<?xml version="1.0" encoding="UTF-8"?>\r\n<imdn xmlns="${XML_NAMESPACE}">`,
-    leaf('message-id', messageId),
-    leaf('datetime', dateTime),
-    leaf('recipient-uri', recipientUri),
-    leaf('original-recipient-uri', originalRecipientUri),
+    formatLeaf('message-id', messageId),
+    formatLeaf('datetime', dateTime),
+    formatLeaf('recipient-uri', recipientUri),
+    formatLeaf('original-recipient-uri', originalRecipientUri),
     `<${kind}-notification${namespace}><status><${status}/></status></${kind}-notification></imdn>\r\n`,
   ].join('');
 }

@@ -1,7 +1,7 @@
 /** "Is composing" indications (RFC 3994): relayed live, never stored (row E2). */
 import {CpmError} from '../errors.ts';
 import {parseContentType} from './mime.ts';
-import {escapeXml, isElement, parseXml, xmlChildText} from './xml.ts';
+import {formatLeaf, isElement, parseXml, xmlChildText} from './xml.ts';
 
 const NAMESPACE = 'urn:ietf:params:xml:ns:im-iscomposing';
 const MIME_TYPE = 'application/im-iscomposing+xml';
@@ -43,13 +43,11 @@ export function parseIsComposing(xml: string | Uint8Array): IsComposing {
 
 /** Writes an indication, elements in the schema's order. */
 export function formatIsComposing({state, lastActive, contentType, refreshSeconds}: IsComposing): string {
-  const leaf = (name: string, text: string | undefined) =>
-    text === undefined ? '' : `<${name}>${escapeXml(text)}</${name}>`;
   return [
     `<?xml version="1.0" encoding="UTF-8"?>\r\n<isComposing xmlns="${NAMESPACE}"><state>${state}</state>`,
-    leaf('lastactive', lastActive),
-    leaf('contenttype', contentType),
-    leaf('refresh', refreshSeconds?.toString()),
+    formatLeaf('lastactive', lastActive),
+    formatLeaf('contenttype', contentType),
+    formatLeaf('refresh', refreshSeconds?.toString()),
     '</isComposing>\r\n',
   ].join('');
 }

@@ -1,7 +1,17 @@
 /** Registration state as the reg event package tells it (RFC 3680 §5), with GRUUs (RFC 5628 §5). */
 import {CpmError} from '../errors.ts';
 import {type Params, unquote} from './tokens.ts';
-import {type XmlElement, isElement, parseXml, xmlAttribute, xmlChild, xmlChildText, xmlChildren} from './xml.ts';
+import {
+  type XmlElement,
+  isElement,
+  parseXml,
+  xmlAttribute,
+  xmlChild,
+  xmlChildText,
+  xmlChildren,
+  xmlDigits,
+  xmlOneOf,
+} from './xml.ts';
 
 const NAMESPACE = 'urn:ietf:params:xml:ns:reginfo';
 
@@ -65,8 +75,8 @@ export function parseReginfo(xml: string | Uint8Array): Reginfo {
   const root = parseXml(xml);
   if (!isElement(root, 'reginfo', NAMESPACE)) throw malformed('its root is another element');
   return {
-    version: digits(root, 'version') ?? refuse('it has no version'),
-    state: oneOf(root, 'state', ['full', 'partial']) ?? refuse('it is neither full nor partial'),
+    version: xmlDigits(root, 'version') ?? refuse('it has no version'),
+    state: xmlOneOf(xmlAttribute(root, 'state'), ['full', 'partial']) ?? refuse('it is neither full nor partial'),
     registrations: xmlChildren(root, 'registration').map(registration),
   };
 }
@@ -75,7 +85,9 @@ function registration(element: XmlElement): RegistrationInfo {
   return {
     aor: xmlAttribute(element, 'aor')?.trim() ?? refuse('a registration has no address-of-record'),
     id: xmlAttribute(element, 'id') ?? refuse('a registration has no id'),
-    state: oneOf(element, 'state', ['init', 'active', 'terminated']) ?? refuse('a registration has no state'),
+    state:
+      xmlOneOf(xmlAttribute(element, 'state'), ['init', 'active', 'terminated']) ??
+      refuse('a registration has no state'),
     contacts: xmlChildren(element, 'contact').map(contact),
   };
 }
@@ -84,11 +96,11 @@ function contact(element: XmlElement): ContactInfo {
   const q = xmlAttribute(element, 'q') ?? '';
   return {
     id: xmlAttribute(element, 'id') ?? refuse('a contact has no id'),
-    state: oneOf(element, 'state', ['active', 'terminated']) ?? refuse('a contact has no state'),
-    event: oneOf(element, 'event', EVENTS),
+    state: xmlOneOf(xmlAttribute(element, 'state'), ['active', 'terminated']) ?? refuse('a contact has no state'),
+    event: xmlOneOf(xmlAttribute(element, 'event'), EVENTS),
     uri: xmlChildText(element, 'uri') ?? refuse('a contact has no URI'),
-    expiresSeconds: digits(element, 'expires'),
-    retryAfterSeconds: digits(element, 'retry-after'),
+    expiresSeconds: xmlDigits(element, 'expires'),
+    retryAfterSeconds: xmlDigits(element, 'retry-after'),
     q: /^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(q) ? Number(q) : undefined,
     callId: xmlAttribute(element, 'callid'),
     params: params(element),
@@ -111,16 +123,6 @@ function params(element: XmlElement): Params {
 function gruu(element: XmlElement, name: string): string | undefined {
   const child = xmlChild(element, name);
   return child === undefined ? undefined : xmlAttribute(child, 'uri');
-}
-
-function digits(element: XmlElement, name: string): number | undefined {
-  const value = xmlAttribute(element, name)?.trim() ?? '';
-  return /^[0-9]{1,10}$/.test(value) ? Number(value) : undefined;
-}
-
-function oneOf<T extends string>(element: XmlElement, name: string, values: readonly T[]): T | undefined {
-  const value = xmlAttribute(element, name)?.trim();
-  return values.find((known) => known === value);
 }
 
 function refuse(why: string): never {

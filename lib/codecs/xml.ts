@@ -76,6 +76,46 @@ export function xmlAttribute(from: XmlElement, name: string): string | undefined
   return from.attributes.find((attribute) => attribute.name === name)?.value;
 }
 
+/** The value of an attribute that is a number without sign of at most ten digits. */
+export function xmlDigits(from: XmlElement, name: string): number | undefined {
+  return digitsOf(xmlAttribute(from, name));
+}
+
+/** A text that is such a number. */
+export function digitsOf(text: string | undefined): number | undefined {
+  const digits = text?.trim() ?? '';
+  return /^[0-9]{1,10}$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** Which of the values an attribute, or an element, has; undefined where it has none of them. */
+export function xmlOneOf<T extends string>(text: string | undefined, values: readonly T[]): T | undefined {
+  const value = text?.trim();
+  return values.find((known) => known === value);
+}
+
+/** An xs:boolean. */
+export function xmlBoolean(text: string | undefined): boolean | undefined {
+  const value = xmlOneOf(text, ['true', 'false', '1', '0']);
+  return value === undefined ? undefined : value === 'true' || value === '1';
+}
+
+/** Writes an element; attributes that are undefined are left out. `content` is XML already. */
+export function formatElement(
+  name: string,
+  attributes: Readonly<Record<string, string | undefined>>,
+  content = '',
+): string {
+  const written = Object.entries(attributes).map(([key, value]) =>
+    value === undefined ? '' : ` ${key}="${escapeXml(value)}"`,
+  );
+  return content === '' ? `<${name}${written.join('')}/>` : `<${name}${written.join('')}>${content}</${name}>`;
+}
+
+/** Writes an element with a text; where there is none, nothing. */
+export function formatLeaf(name: string, text: string | undefined): string {
+  return text === undefined ? '' : formatElement(name, {}, escapeXml(text));
+}
+
 const ESCAPED: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
