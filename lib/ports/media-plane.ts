@@ -35,6 +35,8 @@ export interface LegOptions {
    * (488). Left out where we offer: the side's configuration says which one.
    */
   readonly transports?: readonly MsrpTransport[];
+  /** A copy of each message that is relayed from this leg comes to `onRelayed`. */
+  readonly copies?: boolean;
   /** A leg that this one is to be paired with: both must be in one sidecar. */
   readonly near?: Leg;
   /** For the sidecar's log lines: CPM ids, never phone numbers. */
@@ -137,10 +139,18 @@ export interface Leg {
   onMessage: ((message: OfferedMessage) => Promise<Verdict>) | undefined;
   /** A copy of each notification (message/imdn+xml, wrapped or bare) that was relayed *from* this leg, after its peer got the 200. */
   onNotificationRelayed: ((message: OutgoingMessage) => void) | undefined;
+  /**
+   * A copy of each message that was relayed *from* this leg, after its peer got the 200: in order, the next one when the promise resolves. Those
+   * that wait are in the relay, within its bounds; what was relayed while the PF was gone is not copied.
+   */
+  onRelayed: ((message: OutgoingMessage) => Promise<void>) | undefined;
   onEnd: ((end: LegEnd) => void) | undefined;
 
   /** Sends a message in chunks, in order after what was sent before; resolves with the answer to its last chunk. Always asks for failure reports (T24). */
   send(message: OutgoingMessage): Promise<SendOutcome>;
+
+  /** Resolves when `onRelayed` has had all that was relayed until now, or when the leg has ended. */
+  copied(): Promise<void>;
 
   /** Refuses everything from now on with 481 (T9); what was offered and not settled yet still settles. */
   refuse(): void;

@@ -50,6 +50,8 @@ export class Channel implements Owner {
     } else if ('refuse' in command) this.#sessions.get(command.refuse.leg)?.inbox.refuseAll();
     else if ('release' in command) this.#release(command.release.leg);
     else if ('pair' in command) this.#pair(command.pair);
+    else if ('copied' in command) this.#sessions.get(command.copied.leg)?.copies?.taken(command.copied.copy);
+    else if ('flush' in command) this.#flush(command.flush.leg);
     else if ('openGate' in command) this.#pairings.get(command.openGate.pairing)?.open();
     else if ('unpair' in command) {
       const relay = this.#pairings.get(command.unpair.pairing);
@@ -77,6 +79,15 @@ export class Channel implements Owner {
       if (!(error instanceof CpmError)) throw error;
       this.tell({openFailed: {leg, why: error.message, noTransport: error.code === 'CPM_MSRP_TRANSPORT'}});
     }
+  }
+
+  #flush(leg: number): void {
+    const flushed = () => {
+      this.tell({flushed: {leg}});
+    };
+    const copies = this.#sessions.get(leg)?.copies;
+    if (copies) copies.onceEmpty(flushed);
+    else flushed();
   }
 
   #release(leg: number): void {
@@ -139,25 +150,43 @@ export class Channel implements Owner {
   offer(session: Session, offer: number, transfer: Transfer): void {
     const leg = this.#legs.get(session);
     if (leg === undefined) return;
-    void this.#offerParts(leg, offer, transfer).catch(() => {
+    const {contentType, messageId, forwarded, status} = transfer;
+    const about = {contentType, messageId, undelivered: forwarded, status: status ?? 0};
+    void this.#tellParts(transfer, (part, first) => ({
+      offer: {leg, offer, ...(first ? about : noText), ...part},
+    })).catch(() => {
       // The spool failed: the sender keeps the message.
       session.offers.verdict(offer, 413);
     });
   }
 
+  copy(session: Session, copy: number, transfer: Transfer): void {
+    const leg = this.#legs.get(session);
+    if (leg === undefined) return;
+    const {contentType} = transfer;
+    void this.#tellParts(transfer, (part, first) => ({
+      copy: {leg, copy, contentType: first ? contentType : '', ...part},
+    })).catch((error: unknown) => {
+      this.#exchange.log.warn({leg: session.label, error}, 'a relayed message cannot be copied for its record');
+      session.copies?.taken(copy);
+    });
+  }
+
   /** Small messages go out at once, so that what is told later comes later. */
-  async #offerParts(leg: number, offer: number, transfer: Transfer): Promise<void> {
-    const {contentType, messageId, forwarded, status, total = 0, spool} = transfer;
+  async #tellParts(
+    transfer: Transfer,
+    eventOf: (part: {readonly bytes: Buffer; readonly last: boolean}, first: boolean) => Event,
+  ): Promise<void> {
+    const {total = 0, spool, settled} = transfer;
     let at = 0;
     do {
       const reading = spool.read(at, Math.min(partBytes, total - at));
       const bytes = reading instanceof Promise ? await reading : reading;
       const first = at === 0;
       at += bytes.length;
-      const about = first ? {contentType, messageId, undelivered: forwarded, status: status ?? 0} : noText;
-      this.tell({offer: {leg, offer, ...about, bytes, last: at >= total}}, bytes.length);
+      this.tell(eventOf({bytes, last: at >= total}, first), bytes.length);
       if (at < total) await this.#events.ready();
-    } while (at < total && transfer.settled === undefined);
+    } while (at < total && transfer.settled === settled);
   }
 
   #about(session: Session, event: (leg: number) => Event, bytes = 0): void {
@@ -172,7 +201,10 @@ export class Channel implements Owner {
     this.#events.close();
     this.#stream.end();
     const sessions = [...this.#sessions.values()];
-    for (const session of sessions) session.owner = undefined;
+    for (const session of sessions) {
+      session.owner = undefined;
+      session.copies?.release();
+    }
     const pairs = sessions.filter((each) => each.relay?.isOpen && each.relay.target.relay?.isOpen);
     for (const session of sessions) if (!pairs.includes(session)) session.close(true);
     return pairs;

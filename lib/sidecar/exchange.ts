@@ -35,6 +35,7 @@ export interface ExchangeParts {
 export interface SessionRequest {
   readonly side: Side;
   readonly refuses: boolean;
+  readonly copies: boolean;
   readonly maxMessageBytes: number;
   /** Those that the peer offers, in its order; none: ours to choose. */
   readonly transports: readonly Transport[];

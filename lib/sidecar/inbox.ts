@@ -97,11 +97,12 @@ export class Inbox {
     return chunk;
   }
 
-  /** Why no further message is taken: too many are unsettled, too much waits for a slow partner, or for all of them. */
+  /** Why no further message is taken: too many are unsettled, or not copied for the PF, too much waits for a slow partner, or for all of them. */
   get #full(): Refusal | undefined {
-    const {relay, exchange} = this.#session;
+    const {relay, copies, exchange} = this.#session;
     const {options, memoryFull} = exchange;
-    const isMany = this.#assembling.size + this.#unsettled.size >= options.limits.messagesPerSession;
+    const kept = this.#assembling.size + this.#unsettled.size + (copies?.size ?? 0);
+    const isMany = kept >= options.limits.messagesPerSession;
     if (isMany || relay?.overflows === true) return 'tooManyMessages';
     return memoryFull ? 'memoryFull' : undefined;
   }

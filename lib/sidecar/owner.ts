@@ -17,4 +17,6 @@ export interface Owner {
   sent(session: Session, send: number, result: SendResult): void;
   /** A notification was relayed from this leg. */
   notification(session: Session, contentType: string, bytes: Buffer): void;
+  /** A message that was relayed from this leg; `session.copies.taken` says that the PF has it. */
+  copy(session: Session, copy: number, transfer: Transfer): void;
 }

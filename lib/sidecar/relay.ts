@@ -344,9 +344,12 @@ export class Relay implements TransactionOwner<Forwarded> {
 
   #delivered(transfer: Transfer): void {
     this.source.exchange.counters.relayedMessages += 1;
+    const {copies} = this.source;
     const copy = notificationIn(transfer);
+    transfer.isCopied = copies !== undefined;
     this.source.inbox.settle(transfer, 200, transfer.writtenAt <= (this.target.connection?.writtenBytes ?? -1));
     if (copy) this.source.owner?.notification(this.source, transfer.contentType, copy);
+    copies?.add(transfer);
   }
 
   // ---- end ----

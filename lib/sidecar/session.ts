@@ -4,6 +4,7 @@ import {pathLines} from '../codecs/msrp/frame-writer.ts';
 import {sessionIdOfPath} from '../codecs/msrp/uri.ts';
 import {proves} from './certificates.ts';
 import type {Connection, ConnectionEnd} from './connection.ts';
+import {Copies} from './copies.ts';
 import type {Exchange} from './exchange.ts';
 import {Offers} from './hold.ts';
 import {Inbox} from './inbox.ts';
@@ -21,6 +22,8 @@ export interface SessionOptions {
   /** Our own MSRP URI. */
   readonly uri: string;
   readonly refuses: boolean;
+  /** The PF is given copies of what is relayed from it. */
+  readonly copies: boolean;
   readonly maxMessageBytes: number;
   /** The session is over TLS. */
   readonly tls: SideTls | undefined;
@@ -51,6 +54,8 @@ export class Session {
   readonly sender: Sender;
   readonly offers: Offers;
   readonly reports: Reports;
+  /** Undefined where the PF wants none. */
+  readonly copies: Copies | undefined;
   /** The leg's name in the PF's log. */
   label: string | undefined;
   owner: Owner | undefined;
@@ -86,6 +91,7 @@ export class Session {
     this.sender = new Sender(this);
     this.offers = new Offers(this);
     this.reports = new Reports(this);
+    this.copies = options.copies ? new Copies(this) : undefined;
     this.lastActivity = exchange.clock.now();
   }
 
@@ -323,7 +329,7 @@ export class Session {
 
   /** Looks whether an ending session has nothing left to settle. */
   drained(): void {
-    if (this.#end !== undefined && this.inbox.isSettled) this.close();
+    if (this.#end !== undefined && this.inbox.isSettled && (this.copies?.size ?? 0) === 0) this.close();
   }
 
   /** The session is no more, whatever is unsettled. `abruptly`: the peer sees its connection closed at once. */
@@ -333,6 +339,7 @@ export class Session {
     this.#end ??= 'released';
     this.exchange.removeSession(this);
     this.inbox.release();
+    this.copies?.release();
     if (abruptly && this.connection?.sessions.size === 1) this.connection.destroy();
     this.#unbind();
     if (this.#end !== 'released')

@@ -41,6 +41,8 @@ export class Transfer {
   status: number | undefined;
   /** It was answered for good; later chunks get the same. */
   settled: number | undefined;
+  /** Its octets are needed when it has settled: whoever needs them releases them. */
+  isCopied = false;
   /** Ended and unanswered, in order of their end, and the one that completed the message: the last to be answered. */
   #unanswered: Chunk[] = none;
   completing: Chunk | undefined;
@@ -102,7 +104,7 @@ export class Transfer {
     for (const chunk of this.#unanswered) chunk.answer(status);
     this.completing?.answer(status);
     this.#unanswered = none;
-    this.spool.release(unseen);
+    if (!this.isCopied) this.spool.release(unseen);
   }
 }
 

@@ -11,7 +11,7 @@ import type {
   SendOutcome,
   Verdict,
 } from '../../ports/media-plane.ts';
-import {partBytes, type Offer, type Opened} from '../../sidecar/contract/messages.ts';
+import {partBytes, type Copy, type Offer, type Opened} from '../../sidecar/contract/messages.ts';
 import {admits} from './admission.ts';
 import type {Stream} from './stream.ts';
 
@@ -31,18 +31,21 @@ export class SidecarLeg implements Leg {
   readonly address: Leg['address'];
   readonly terms: LegTerms;
   onNotificationRelayed: ((message: OutgoingMessage) => void) | undefined;
+  onRelayed: ((message: OutgoingMessage) => Promise<void>) | undefined;
   readonly #number: number;
   readonly #stream: Stream;
   #onMessage: ((message: OfferedMessage) => Promise<Verdict>) | undefined;
   #onEnd: ((end: LegEnd) => void) | undefined;
   /** Parts of the message that is just coming, and one that came before anybody wanted to know. */
   #parts: Offer[] = [];
+  #copyParts: Copy[] = [];
   #early: (() => void) | undefined;
   #remote: RemoteMedia | undefined;
   #bound = false;
   #end: LegEnd | undefined;
   #onceBound: ((bound: boolean) => void)[] = [];
   #onceReleased: (() => void)[] = [];
+  #onceFlushed: (() => void)[] = [];
   #sendCount = 0;
   readonly #waiting: Sending[] = [];
   readonly #sent = new Map<number, Sending>();
@@ -133,6 +136,14 @@ export class SidecarLeg implements Leg {
     });
   }
 
+  copied(): Promise<void> {
+    if (this.#end !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onceFlushed.push(resolve);
+      this.#stream.command({flush: {leg: this.#number}});
+    });
+  }
+
   refuse(): void {
     if (this.#end === undefined) this.#stream.command({refuse: {leg: this.#number}});
   }
@@ -185,7 +196,7 @@ export class SidecarLeg implements Leg {
     this.#parts = [];
     const message: OfferedMessage = {
       contentType: first.contentType,
-      bytes: parts.length === 1 ? part.bytes : Buffer.concat(parts.map((each) => each.bytes)),
+      bytes: whole(parts),
       messageId: first.messageId,
       why: first.undelivered ? 'undelivered' : 'held',
       status: first.status === 0 ? undefined : first.status,
@@ -193,6 +204,20 @@ export class SidecarLeg implements Leg {
     const hand = () => void this.#hand(part.offer, message);
     if (this.#onMessage) hand();
     else this.#early = hand;
+  }
+
+  onCopyEvent(part: Copy): void {
+    this.#copyParts.push(part);
+    if (!part.last) return;
+    const parts = this.#copyParts;
+    const [{contentType} = part] = parts;
+    this.#copyParts = [];
+    void this.#copy(part.copy, {contentType, bytes: whole(parts)});
+  }
+
+  /** One answer to each flush, in order. */
+  onFlushedEvent(): void {
+    this.#onceFlushed.shift()?.();
   }
 
   onSentEvent(send: number, status: number, lost: boolean): void {
@@ -211,7 +236,7 @@ export class SidecarLeg implements Leg {
     this.#settleBound(false);
     for (const sending of [...this.#sent.values(), ...this.#waiting.splice(0)]) sending.done({kind: 'lost'});
     this.#sent.clear();
-    for (const each of this.#onceReleased.splice(0)) each();
+    for (const each of [...this.#onceReleased.splice(0), ...this.#onceFlushed.splice(0)]) each();
     this.#onEnd?.(end);
   }
 
@@ -219,6 +244,16 @@ export class SidecarLeg implements Leg {
     const verdict = await this.#judge(message);
     const status = verdict === 'accepted' ? 200 : verdict;
     if (this.#end === undefined) this.#stream.command({verdict: {leg: this.#number, offer, status}});
+  }
+
+  async #copy(copy: number, message: OutgoingMessage): Promise<void> {
+    try {
+      await this.onRelayed?.(message);
+    } catch (error) {
+      this.#stream.log.error({leg: this.id, error}, 'a copy of a relayed message could not be taken');
+    }
+
+    if (this.#end === undefined) this.#stream.command({copied: {leg: this.#number, copy}});
   }
 
   async #judge(message: OfferedMessage): Promise<Verdict> {
@@ -258,3 +293,8 @@ export class SidecarLeg implements Leg {
     }
   }
 }
+
+const whole = (parts: readonly {readonly bytes: Buffer}[]): Buffer => {
+  const [only] = parts;
+  return only !== undefined && parts.length === 1 ? only.bytes : Buffer.concat(parts.map(({bytes}) => bytes));
+};

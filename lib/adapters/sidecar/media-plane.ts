@@ -74,8 +74,8 @@ class Plane implements SidecarMediaPlane {
     await this.#whenAvailable(milliseconds);
     const left = Math.max(1, milliseconds - (this.#options.clock.now() - since));
     if (!this.#stream || !this.#available) throw away();
-    const {side, mode, maxMessageBytes, transports = []} = options;
-    const leg = await this.#stream.open({side, refuses: mode === 'refuse', maxMessageBytes, transports}, left);
+    const {side, mode, maxMessageBytes, transports = [], copies = false} = options;
+    const leg = await this.#stream.open({side, refuses: mode === 'refuse', maxMessageBytes, transports, copies}, left);
     this.#options.log.info({leg: leg.id, side, mode, ...options.label}, 'leg opened');
     return leg;
   }

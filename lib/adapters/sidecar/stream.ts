@@ -122,7 +122,9 @@ export class Stream {
     else if ('notification' in event) {
       const {leg, contentType, bytes} = event.notification;
       this.#legs.get(leg)?.onNotificationRelayed?.({contentType, bytes});
-    } else if ('bound' in event) this.#legs.get(event.bound.leg)?.onBoundEvent();
+    } else if ('copy' in event) this.#legs.get(event.copy.leg)?.onCopyEvent(event.copy);
+    else if ('flushed' in event) this.#legs.get(event.flushed.leg)?.onFlushedEvent();
+    else if ('bound' in event) this.#legs.get(event.bound.leg)?.onBoundEvent();
     else if ('ended' in event) {
       const {leg, why} = event.ended;
       const ended = this.#legs.get(leg);

@@ -17,6 +17,7 @@ export type Command =
         readonly maxMessageBytes: number;
         /** Those the peer offers; none: the side's own choice. */
         readonly transports: readonly ('tcp' | 'tls')[];
+        readonly copies: boolean;
       };
     }
   | {
@@ -44,7 +45,9 @@ export type Command =
   | {readonly release: LegCommand}
   | {readonly pair: PairingCommand & LegCommand & {readonly other: number}}
   | {readonly openGate: PairingCommand}
-  | {readonly unpair: PairingCommand};
+  | {readonly unpair: PairingCommand}
+  | {readonly copied: LegCommand & {readonly copy: number}}
+  | {readonly flush: LegCommand};
 
 export interface Offer extends LegCommand {
   readonly offer: number;
@@ -53,6 +56,13 @@ export interface Offer extends LegCommand {
   readonly undelivered: boolean;
   /** 0: none. */
   readonly status: number;
+  readonly bytes: Buffer;
+  readonly last: boolean;
+}
+
+export interface Copy extends LegCommand {
+  readonly copy: number;
+  readonly contentType: string;
   readonly bytes: Buffer;
   readonly last: boolean;
 }
@@ -89,7 +99,9 @@ export type Event =
   | {readonly offer: Offer}
   | {readonly sent: LegCommand & {readonly send: number; readonly status: number; readonly lost: boolean}}
   | {readonly paired: PairingCommand}
-  | {readonly notification: LegCommand & {readonly contentType: string; readonly bytes: Buffer}};
+  | {readonly notification: LegCommand & {readonly contentType: string; readonly bytes: Buffer}}
+  | {readonly copy: Copy}
+  | {readonly flushed: LegCommand};
 
 export interface Commands {
   readonly commands: readonly Command[];
