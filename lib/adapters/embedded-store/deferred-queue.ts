@@ -2,7 +2,6 @@
 import {createHash} from 'node:crypto';
 import {identityBytes, isSettled, progressOf} from '../../cpm/deferred-message.ts';
 import type {
-  DeferredKind,
   DeferredMessage,
   Disposition,
   NewDeferredMessage,
@@ -17,29 +16,13 @@ import {countTotal} from './count-total.ts';
 import type {Database, Query} from './database.ts';
 import {noted} from './noted.ts';
 import * as queries from './queries.ts';
-import {selectedSizes, sequenceOf, trace, valuesOf} from './selections.ts';
+import type {MessageRow} from './queries.ts';
+import {selectedSizes, sequenceOf, sequencesOf, trace, valuesOf} from './selections.ts';
 import type {TraceRow} from './selections.ts';
 import type {Sync} from './sync.ts';
 
 /** `expired` and `sentUnconfirmed` hand over whole messages: at most so many octets at a time, whatever their limit. */
 const wholeBytes = 16 * 1024 * 1024;
-
-interface MessageRow {
-  readonly sequence: number;
-  readonly served_user: string;
-  readonly sender: string;
-  readonly kind: DeferredKind;
-  readonly imdn_message_id: string | undefined;
-  readonly content_type: string;
-  readonly dispositions: string;
-  readonly date_time: number | undefined;
-  readonly received_at: number;
-  readonly expires_at: number;
-  readonly state: PendingState;
-  readonly sent_at: number | undefined;
-  readonly session: string;
-  readonly bytes: Uint8Array;
-}
 
 type WhoRow = Pick<MessageRow, 'sequence' | 'served_user' | 'sender' | 'kind' | 'imdn_message_id'>;
 
@@ -49,13 +32,21 @@ export function deferredQueue(database: Database, node: string): Sync<DeferredQu
     countTotal(database, what, by);
   };
 
-  const read = (sequence: number): DeferredMessage => {
-    const row = database.get(
-      'SELECT * FROM message JOIN body USING (sequence) WHERE sequence = ?' as Query<MessageRow>,
-      sequence,
-    );
-    if (row === undefined) throw new Error(`message ${sequence} has no body`);
-    return messageOf(row);
+  /** Whole messages in the order of `sequences`. Those of one session share its object, which is read once. */
+  const readAll = (sequences: readonly number[]): readonly DeferredMessage[] => {
+    const sessions = new Map<string, OriginalSession>();
+    const sessionOf = (text: string): OriginalSession => {
+      const session = sessions.get(text) ?? sessionFrom(text);
+      sessions.set(text, session);
+      return session;
+    };
+    const rows = database.all(queries.whole, JSON.stringify(sequences));
+    const found = new Map(rows.map((row) => [row.sequence, row]));
+    return sequences.map((sequence) => {
+      const row = found.get(sequence);
+      if (row === undefined) throw new Error(`message ${sequence} has no body`);
+      return messageOf(row, sessionOf(row.session));
+    });
   };
 
   const enqueueOne = (message: NewDeferredMessage): EnqueueResult => {
@@ -144,18 +135,15 @@ export function deferredQueue(database: Database, node: string): Sync<DeferredQu
 
     next(servedUser, sender, {afterSequence, limit, maxBytes}) {
       const rows = database.all(queries.next, servedUser, sender, afterSequence ?? 0, Math.max(0, limit));
-      return window(rows, maxBytes).map(read);
+      return readAll(window(rows, maxBytes));
     },
 
     markSent(ids, at, note) {
-      const sql = `UPDATE message SET state = iif(state = 'held', 'held', 'sent'), sent_at = ?, ${noted}
-        WHERE sequence = ? AND (state = 'queued' OR state = 'held' AND sent_at IS NULL)`;
-      for (const id of ids) database.run(sql, at, entry('sent', at, note), sequenceOf(id));
+      database.run(queries.markSent, at, entry('sent', at, note), sequencesOf(ids));
     },
 
     noteRefused(ids, at, note) {
-      const sql = `UPDATE message SET ${noted} WHERE sequence = ? AND settled_at IS NULL`;
-      for (const id of ids) database.run(sql, entry('refused', at, note), sequenceOf(id));
+      database.run(queries.noteRefused, entry('refused', at, note), sequencesOf(ids));
     },
 
     settle: (ids, how, at, note) =>
@@ -169,12 +157,12 @@ export function deferredQueue(database: Database, node: string): Sync<DeferredQu
         .map(({sequence, ...row}) => ({id: String(sequence), servedUser, imdnMessageId, ...row})),
 
     sentUnconfirmed: (servedUser, sender, limit) =>
-      window(database.all(queries.sentUnconfirmed, servedUser, sender, Math.max(0, limit)), wholeBytes).map(read),
+      readAll(window(database.all(queries.sentUnconfirmed, servedUser, sender, Math.max(0, limit)), wholeBytes)),
 
     requeueSent: (servedUser, sentBefore, at) =>
       database.run(queries.requeueSent, entry('queued again', at), servedUser, sentBefore).changes,
 
-    expired: (now, limit) => window(database.all(queries.expired, now, Math.max(0, limit)), wholeBytes).map(read),
+    expired: (now, limit) => readAll(window(database.all(queries.expired, now, Math.max(0, limit)), wholeBytes)),
 
     usersPending(after, limit) {
       const users: string[] = [];
@@ -204,9 +192,7 @@ export function deferredQueue(database: Database, node: string): Sync<DeferredQu
         .map(tracedOf),
 
     pending: (selection, limit) =>
-      window(database.all(selectedSizes(selection.by), ...valuesOf(selection), Math.max(0, limit)), wholeBytes).map(
-        read,
-      ),
+      readAll(window(database.all(selectedSizes(selection.by), ...valuesOf(selection), Math.max(0, limit)), wholeBytes)),
 
     hold: (selection, limit, at, note) =>
       changeSome(selection, `'queued', 'sent'`, limit, `state = 'held'`, entry('held', at, note)),
@@ -262,8 +248,14 @@ function window(rows: readonly {sequence: number; size: number}[], maxBytes: num
   return rows.slice(0, end === -1 ? rows.length : end).map(({sequence}) => sequence);
 }
 
-function messageOf(row: MessageRow): DeferredMessage {
-  const session = JSON.parse(row.session) as OriginalSession;
+/** JSON has no `undefined`: what was absent is said again. */
+function sessionFrom(text: string): OriginalSession {
+  const session = JSON.parse(text) as OriginalSession;
+  const {senderInstance, subject, offer} = session;
+  return {...session, senderInstance, subject, offer};
+}
+
+function messageOf(row: MessageRow, session: OriginalSession): DeferredMessage {
   return {
     id: String(row.sequence),
     sequence: row.sequence,
@@ -277,13 +269,7 @@ function messageOf(row: MessageRow): DeferredMessage {
     dateTime: row.date_time,
     receivedAt: row.received_at,
     expiresAt: row.expires_at,
-    // JSON has no `undefined`: what was absent is said again.
-    session: {
-      ...session,
-      senderInstance: session.senderInstance,
-      subject: session.subject,
-      offer: session.offer,
-    },
+    session,
     state: row.state,
     sentAt: row.sent_at,
   };

@@ -22,15 +22,46 @@ interface FoundRow {
   readonly state: PendingState;
 }
 
+/** What a message is made from. */
+export interface MessageRow {
+  readonly sequence: number;
+  readonly served_user: string;
+  readonly sender: string;
+  readonly kind: DeferredKind;
+  readonly imdn_message_id: string | undefined;
+  readonly content_type: string;
+  readonly dispositions: string;
+  readonly date_time: number | undefined;
+  readonly received_at: number;
+  readonly expires_at: number;
+  readonly state: PendingState;
+  readonly sent_at: number | undefined;
+  readonly session: string;
+  readonly bytes: Uint8Array;
+}
+
 export const senders = `
   SELECT sender, sum(kind = 'chat') AS chats, sum(kind = 'notification') AS notifications,
     min(coalesce(date_time, received_at)) AS oldest
   FROM message WHERE state = 'queued' AND served_user = ? GROUP BY sender` as Query<SenderRow>;
 
-/** Sizes alone: the bodies are read one by one, until the window is full. */
+/** Sizes alone: they say how many bodies are read. */
 export const next = `
   SELECT sequence, size FROM message
   WHERE state = 'queued' AND served_user = ? AND sender = ? AND sequence > ? ORDER BY sequence LIMIT ?` as Query<SizeRow>;
+
+/** One statement for all, given as a JSON array: a statement for each takes three times as long. */
+export const whole = `
+  SELECT sequence, served_user, sender, kind, imdn_message_id, content_type, dispositions, date_time, received_at, expires_at,
+    state, sent_at, session, bytes
+  FROM message JOIN body USING (sequence) WHERE sequence IN (SELECT value FROM json_each(?))` as Query<MessageRow>;
+
+export const markSent = `
+  UPDATE message SET state = iif(state = 'held', 'held', 'sent'), sent_at = ?, ${noted}
+  WHERE sequence IN (SELECT value FROM json_each(?)) AND (state = 'queued' OR state = 'held' AND sent_at IS NULL)`;
+
+export const noteRefused = `
+  UPDATE message SET ${noted} WHERE sequence IN (SELECT value FROM json_each(?)) AND settled_at IS NULL`;
 
 export const expired = `
   SELECT sequence, size FROM message

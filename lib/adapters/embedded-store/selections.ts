@@ -44,3 +44,6 @@ export function valuesOf({by, value}: Selection): readonly (string | number)[] {
 export function sequenceOf(id: string): number {
   return /^[0-9]{1,15}$/.test(id) ? Number(id) : 0;
 }
+
+/** Several in the form in which a statement takes them. */
+export const sequencesOf = (ids: readonly string[]): string => JSON.stringify(ids.map(sequenceOf));
