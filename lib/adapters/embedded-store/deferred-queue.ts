@@ -192,7 +192,9 @@ export function deferredQueue(database: Database, node: string): Sync<DeferredQu
         .map(tracedOf),
 
     pending: (selection, limit) =>
-      readAll(window(database.all(selectedSizes(selection.by), ...valuesOf(selection), Math.max(0, limit)), wholeBytes)),
+      readAll(
+        window(database.all(selectedSizes(selection.by), ...valuesOf(selection), Math.max(0, limit)), wholeBytes),
+      ),
 
     hold: (selection, limit, at, note) =>
       changeSome(selection, `'queued', 'sent'`, limit, `state = 'held'`, entry('held', at, note)),

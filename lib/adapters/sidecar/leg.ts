@@ -226,7 +226,7 @@ export class SidecarLeg implements Leg {
     this.#sent.delete(send);
     this.#sentBytes -= sending.message.bytes.length;
     sending.done(status > 0 ? {kind: 'answered', status} : {kind: lost ? 'lost' : 'silent'});
-    void this.#pump();
+    if (this.#waiting.length > 0) void this.#pump();
   }
 
   /** The leg is no more. */

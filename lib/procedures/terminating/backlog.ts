@@ -22,8 +22,12 @@ export interface BacklogResult {
 
 /** So many batches are on their way at a time: enough to fill the link, little enough to repeat after a break. */
 const batches = 2;
+/** The first batch is small, so that it is soon on its way; each next one is twice as large. */
+const firstMessages = 16;
 const batchMessages = 128;
 const batchBytes = 2 * 1024 * 1024;
+/** So many that were taken may be written down late: what a PF that is killed offers again. */
+const unrecordedMessages = 256;
 
 interface Batch {
   readonly messages: readonly DeferredMessage[];
@@ -50,11 +54,14 @@ export async function sendBacklog(
   let broken = false;
   const awaited: string[] = [];
   const underWay: Batch[] = [];
-  let recording: Promise<void> = Promise.resolve();
+  const unrecorded: DeferredMessage[] = [];
+  let recording: Promise<void> | undefined;
+  let limit = firstMessages;
 
   /** The next batch is read and sent while the one before it is still on its way. */
   async function sendNext(): Promise<boolean> {
-    const window = {afterSequence, limit: batchMessages, maxBytes: batchBytes};
+    const window = {afterSequence, limit, maxBytes: batchBytes};
+    limit = Math.min(2 * limit, batchMessages);
     const waiting = await store.deferredQueue.next(servedUser, sender, window);
     const aside = waiting.findIndex((message) => goesByMessage(message, context));
     const [first] = waiting;
@@ -95,10 +102,9 @@ export async function sendBacklog(
   async function finish({messages, outcomes}: Batch): Promise<void> {
     const results = await outcomes;
     const taken = messages.filter((_, index) => isTaken(results[index]));
-    // Written while the next batch is awaited; one such write at a time.
-    await recording;
-    recording = recordTaken(context, taken, {answer: 'MSRP 200', session: leg.id});
-    recording.catch(() => undefined);
+    unrecorded.push(...taken);
+    recording ??= record();
+    if (unrecorded.length > unrecordedMessages) await recording;
     sent += taken.length;
     awaited.push(...awaitedIds(taken));
     for (const [index, outcome] of results.entries()) {
@@ -115,6 +121,18 @@ export async function sendBacklog(
       if (message !== undefined) await noteRefused(message, where.outcome);
       if (broken || !policy.failsNotAdmitted) log.info(where, 'a deferred message was not taken; it stays queued');
     }
+  }
+
+  /** Writes down what was taken while the next batch is awaited: one write at a time, all that came meanwhile in the next. */
+  function record(): Promise<void> {
+    const write = async (): Promise<void> => {
+      while (unrecorded.length > 0)
+        await recordTaken(context, unrecorded.splice(0), {answer: 'MSRP 200', session: leg.id});
+      recording = undefined;
+    };
+    const written = write();
+    written.catch(() => undefined);
+    return written;
   }
 
   const noteRefused = async (message: DeferredMessage, outcome: string): Promise<void> =>
