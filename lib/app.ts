@@ -4,8 +4,10 @@ import {listenForServers, type SipListener} from './adapters/drachtio/listener.t
 import {createSip, type DrachtioSip, type DrachtioSipOptions} from './adapters/drachtio/sip.ts';
 import {ensureEmbeddedServer, type EmbeddedServerProcess} from './adapters/drachtio/embedded-server-process.ts';
 import {watchEventLoop} from './adapters/event-loop.ts';
+import {openPeers} from './adapters/http/peers.ts';
 import {openStore} from './adapters/open-store.ts';
 import {openMediaPlane} from './adapters/sidecar/open-media-plane.ts';
+import {readCertificate} from './certificate-files.ts';
 import {noPlugins, openPlugins, type LoadedPlugin, type PluginHost} from './hooks/host.ts';
 import {observedStore} from './hooks/observed-store.ts';
 import type {App, PartState} from './ports/app.ts';
@@ -15,6 +17,7 @@ import {randomIds, type Ids} from './ports/ids.ts';
 import {systemRandom, type Random} from './ports/random.ts';
 import type {Log} from './ports/log.ts';
 import type {MediaPlane} from './ports/media-plane.ts';
+import {alone, type Peers} from './ports/peers.ts';
 import type {SipHandlers} from './ports/sip.ts';
 import type {Store} from './ports/store.ts';
 import type {Context, Policy} from './procedures/context.ts';
@@ -41,6 +44,8 @@ export interface Parts {
   readonly drainMilliseconds: number;
   /** The SIP server, where it is a process of our own. */
   readonly own?: EmbeddedServerProcess;
+  /** Other nodes on the same store; none where it is left out. */
+  readonly peers?: Peers;
   /** The operator's; none where it is left out. */
   readonly plugins?: PluginHost;
   readonly clock?: Clock;
@@ -69,7 +74,7 @@ export interface CpmFunction {
 
 /** Puts the procedures between the parts. */
 export function createFunction(parts: Parts): CpmFunction {
-  const {sip, media, policy, rules, log, plugins = noPlugins} = parts;
+  const {sip, media, policy, rules, log, plugins = noPlugins, peers = alone()} = parts;
   const {clock = systemClock, ids = randomIds, random = systemRandom} = parts;
   const {hooks} = plugins;
   const store = observedStore(parts.store, hooks);
@@ -92,6 +97,7 @@ export function createFunction(parts: Parts): CpmFunction {
       () => context,
       async (...work) => deliverDeferred(context, ...work),
     ),
+    peers,
     dialogs: store.dialogRecords,
   };
 
@@ -106,6 +112,7 @@ export function createFunction(parts: Parts): CpmFunction {
         clock.after(milliseconds, resolve);
       });
     const restart = takeOver(context);
+    peers.onGiveWay = async (request) => context.deliveries.giveWay(request);
     sip.onConnection((connected) => {
       log.info({connected}, connected ? 'the SIP server is there' : 'the SIP server is away');
     });
@@ -151,6 +158,7 @@ export function createFunction(parts: Parts): CpmFunction {
           await media.close();
           await parts.own?.stop();
           await plugins.close();
+          await peers.close();
           await store.close();
         })();
         return drained;
@@ -166,6 +174,7 @@ export async function openParts(config: Config, log: Log, loaded: readonly Loade
   const clock = systemClock;
   const plugins = await openPlugins(loaded, {...config.hooks, clock, log});
   const store = await openStore(config.store, {clock, node: config.node.name});
+  const peers = await peersOf(config, clock);
   const media = await openMediaPlane(config, {clock, log});
   const {drachtio, embedded} = config.sip;
   const {runtimeDirectory} = config.node;
@@ -177,7 +186,7 @@ export async function openParts(config: Config, log: Log, loaded: readonly Loade
   const servers = addresses.map((address) => connectServer(address, {clock, log}));
   const listener = await listenerFor(config, servers, log);
   const sip = createSip({...sipOptions(config), servers, listener, clock, log});
-  return {sip, media, store, plugins, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
+  return {sip, media, store, peers, plugins, ...fromConfig(config), log, clock, ...(own === undefined ? {} : {own})};
 }
 
 /** Where drachtio servers connect to us, where they are to. */
@@ -189,6 +198,16 @@ async function listenerFor(
   const {host, port, secret} = listen;
   if (port === undefined || secret === undefined) return undefined;
   return listenForServers({host, port, secret, allows: trustOf(listen.servers), servers, clock: systemClock, log});
+}
+
+/** A file is one node's own; on MongoDB there may be others. */
+async function peersOf({node, store, peers}: Config, clock: Clock): Promise<Peers> {
+  if (store.kind === 'embedded') return alone();
+  const {listenHost: host, listenPort: port, advertisedHost} = peers;
+  const {certificateFile, keyFile, authorityFile} = peers.tls;
+  const own = certificateFile && keyFile ? readCertificate({certificateFile, keyFile, authorityFile}) : undefined;
+  const tls = own?.ca === undefined ? undefined : {...own, ca: own.ca};
+  return openPeers({node: node.name, host, port, advertisedHost, tls, clock});
 }
 
 /** The PF on parts that are open: requests that are not for it go on along their Route. */
@@ -214,8 +233,9 @@ export async function serveApplication(
   const opened = (async () => {
     const plugins = await openPlugins(await load(), {...config.hooks, clock, log});
     const store = await openStore(config.store, {clock, node: config.node.name});
+    const peers = await peersOf(config, clock);
     const media = await openMediaPlane(config, {clock, log});
-    return createFunction({sip, media, store, plugins, ...fromConfig(config), clock, log});
+    return createFunction({sip, media, store, peers, plugins, ...fromConfig(config), clock, log});
   })();
   // Registered before anything is awaited, so that the application's own order of handlers stands.
   const attached = sip.attach(

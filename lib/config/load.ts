@@ -106,18 +106,21 @@ function substitute(document: Document.Parsed, env: NodeJS.ProcessEnv): {offset:
   return missing;
 }
 
-/** Certificates that our own relay could not use; those of sidecars that run elsewhere are not here. */
-function unusableFiles({relay}: Config): Finding[] {
-  if (relay.sidecars.length > 0) return [];
-  return (['access', 'core'] as const).flatMap((side): Finding[] => {
-    const {certificateFile, keyFile, authorityFile} = relay[side].tls;
+/** Certificates that we, or our own relay, could not use; those of sidecars that run elsewhere are not here. */
+function unusableFiles({relay, peers}: Config): Finding[] {
+  const own = relay.sidecars.length > 0 ? [] : (['access', 'core'] as const);
+  const used = [
+    {path: ['peers', 'tls'], tls: peers.tls},
+    ...own.map((side) => ({path: ['relay', side, 'tls'], tls: relay[side].tls})),
+  ];
+  return used.flatMap(({path, tls: {certificateFile, keyFile, authorityFile}}): Finding[] => {
     if (certificateFile === undefined || keyFile === undefined) return [];
     try {
       readCertificate({certificateFile, keyFile, authorityFile});
       return [];
     } catch (error) {
       if (!(error instanceof CertificateError)) throw error;
-      return [{path: ['relay', side, 'tls', error.key], sentence: error.why}];
+      return [{path: [...path, error.key], sentence: error.why}];
     }
   });
 }

@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {cpm} from './cpm.ts';
 import {overload} from './overload.ts';
+import {peers} from './peers.ts';
 import {hooks, plugins} from './plugins.ts';
 import {relay} from './relay.ts';
 import {sip} from './sip.ts';
@@ -85,7 +86,7 @@ const log = z
 
 /** The whole configuration, as a file may state it. */
 export const schema = z
-  .strictObject({node, sip, cpm, served, overload, relay, store, hooks, plugins, admin, log})
+  .strictObject({node, sip, cpm, served, overload, relay, store, peers, hooks, plugins, admin, log})
   .superRefine((config, context) => {
     const mistake = (path: readonly string[], message: string): void => {
       context.addIssue({code: 'custom', path: [...path], message});
@@ -116,6 +117,13 @@ export const schema = z
     const control = [config.relay.control, ...config.relay.sidecars];
     if (!withTls && control.some(isRemote))
       mistake(['relay', 'tls'], 'all three files, as a control address is not loopback');
+
+    const {listenHost, advertisedHost = listenHost, tls} = config.peers;
+    const files = [tls.certificateFile, tls.keyFile, tls.authorityFile].filter((one) => one !== undefined);
+    if (files.length < 3 && (files.length > 0 || ![listenHost, advertisedHost].every(isLoopback)))
+      mistake(['peers', 'tls'], 'all three files, as other nodes are not on loopback');
+    if (['0.0.0.0', '::'].includes(advertisedHost))
+      mistake(['peers', 'advertisedHost'], 'an address that other nodes can reach');
 
     const seen = new Set<string>();
     config.served.users.forEach((user, index) => {

@@ -4,6 +4,7 @@ import type {DialogRecords} from '../ports/dialog-records.ts';
 import type {Ids} from '../ports/ids.ts';
 import type {Log} from '../ports/log.ts';
 import type {MediaPlane} from '../ports/media-plane.ts';
+import type {Peers} from '../ports/peers.ts';
 import type {Random} from '../ports/random.ts';
 import type {Sip} from '../ports/sip.ts';
 import type {Store} from '../ports/store.ts';
@@ -90,5 +91,7 @@ export interface Context {
   readonly overload: Overload;
   /** What the operator's plugins have hooked into; empty without any. */
   readonly hooks: Hooks;
+  /** Other nodes on the same store. */
+  readonly peers: Peers;
   readonly dialogs: Pick<DialogRecords, 'record' | 'forget'>;
 }

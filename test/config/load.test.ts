@@ -115,6 +115,13 @@ test('configuration: keys that contradict each other are a mistake', (t) => {
     mistakesIn('served: {users: [{identities: ["tel:+15550100"]}, {identities: ["tel:+15550100"]}]}'),
     /served\.users\.1\.identities: expected tel:\+15550100 in one user only/,
   );
+  t.is(
+    mistakesIn('peers: {listenHost: 192.0.2.7}'),
+    'pf.yaml:1: peers.tls: expected all three files, as other nodes are not on loopback',
+  );
+  t.regex(mistakesIn('peers: {advertisedHost: pf-1.example}'), /^pf\.yaml:1: peers\.tls: expected all three files/);
+  t.regex(mistakesIn('peers: {tls: {keyFile: k.pem}}'), /^pf\.yaml:1: peers\.tls: expected all three files/);
+  t.regex(mistakesIn('peers: {listenHost: "::"}'), /peers\.advertisedHost: expected an address that other nodes/);
   const server = 'drachtio: [{host: 127.0.0.1, secret: a}]';
   t.regex(
     mistakesIn(`sip: {${server}, listen: {port: 9023}}`),

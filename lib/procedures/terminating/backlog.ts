@@ -5,8 +5,8 @@ import type {Context} from '../context.ts';
 import {notifySender} from '../made-notification.ts';
 import {admitted} from './admitted.ts';
 import {byMessage, goesByMessage} from './by-message.ts';
-import type {UserLease} from './deliveries.ts';
 import {awaitedIds, recordTaken} from './taken.ts';
+import type {UserLease} from './user-leases.ts';
 
 /** How sending a sender's backlog ended: all of it was offered, or the client's leg can take no more. */
 export interface BacklogResult {

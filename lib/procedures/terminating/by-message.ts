@@ -4,9 +4,9 @@ import type {Note} from '../../cpm/history.ts';
 import type {SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {admitted} from './admitted.ts';
-import type {UserLease} from './deliveries.ts';
 import {pagerMessage, routeTo} from './delivery-invite.ts';
 import {recordTaken} from './taken.ts';
+import type {UserLease} from './user-leases.ts';
 
 /**
  * What became of a message that needed no MSRP session of its own. `refused`: it alone was not wanted; `unreachable`: nobody there takes

@@ -1,5 +1,6 @@
 import {oldestFirst} from '../../cpm/sender-order.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
+import type {Timer} from '../../ports/clock.ts';
 import type {PendingSender} from '../../ports/deferred-queue.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
@@ -12,7 +13,7 @@ import {offerFor} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import {sendWithoutSession} from './by-message.ts';
-import type {DeliveryOutcome, Trigger, UserLease} from './deliveries.ts';
+import type {DeliveryOutcome, Trigger} from './deliveries.ts';
 import {deliveryInvite} from './delivery-invite.ts';
 import {deliveryForm} from './delivery-profile.ts';
 import {forkInvite, type Answered} from './fork.ts';
@@ -20,6 +21,7 @@ import {supportsImdn} from './imdn-support.ts';
 import {createSuccession, type Succession} from './succession.ts';
 import {awaitedIds, recordTaken} from './taken.ts';
 import {completed, completedElsewhere} from './reasons.ts';
+import type {UserLease} from './user-leases.ts';
 
 /**
  * What became of one sender's backlog: nothing is left to be tried; it stays for a later attempt, not before so many milliseconds; or so does
@@ -59,6 +61,7 @@ export async function deliverDeferred(
       ({sender, chats}) => !tried.has(sender) && (chats === 0 ? takesMessages : trigger !== 'notification'),
     );
     const [next] = await inOrder(context, servedUser, waiting);
+    if (next !== undefined) lease.serve(next.sender);
     if (!lease.held) return kept;
     if (next === undefined) return againAfter === undefined ? 'settled' : {againAfter};
     tried.add(next.sender);
@@ -130,6 +133,10 @@ async function deliverSession(
     return kept;
   }
 
+  // Changes while something is awaited.
+  const isOver = (): boolean => !lease.held;
+  if (isOver()) return kept;
+
   // steps 1 to 10
   const succession = createSuccession();
   const fork = forkInvite(context, {
@@ -142,14 +149,22 @@ async function deliverSession(
       return deliveryInvite(context, session, registration, device, offer, firstMessage);
     },
   });
+  lease.onGiveWay = () => {
+    fork.cancel(completedElsewhere);
+  };
   const answer = await fork.outcome;
   const statuses = answer.kind === 'refused' ? answer.statuses : [];
   context.hooks.afterInvite?.({...view, outcome: answer.kind, statuses: [...statuses]});
-  if (answer.kind !== 'answered') {
+  if (answer.kind === 'cancelled') {
+    log.info(where, 'a delivery that rings gives way to a session that needs the same messages');
+    return kept;
+  }
+
+  if (answer.kind === 'refused') {
     const stops = statuses.some((status) => policy.stopsDelivery.includes(status));
-    const retryAfterSeconds = answer.kind === 'refused' ? answer.retryAfterSeconds : undefined;
+    const {retryAfterSeconds} = answer;
     // step 11.b
-    await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: refusalText(answer.kind, statuses)});
+    await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: `SIP ${statuses.join(' ')}`});
     log.info(
       {...where, statuses: statuses.join(), retryAfterSeconds, stop: stops},
       'a delivery was not taken; its messages stay queued',
@@ -161,6 +176,12 @@ async function deliverSession(
   let answered: Answered | undefined = answer;
   let outcome: SenderOutcome = kept;
   try {
+    // A yes that crossed the CANCEL.
+    if (isOver()) {
+      succession.offer(answered);
+      answered = undefined;
+    }
+
     while (answered !== undefined && outcome !== 'done') {
       log.info(where, 'a delivery session stands');
       // NOTE 2: a session that stands with this sender goes, and what it has not acknowledged is taken along.
@@ -175,7 +196,7 @@ async function deliverSession(
         forgetDialog(context, answered.dialog);
       }
 
-      answered = outcome === 'done' ? undefined : succession.take();
+      answered = outcome === 'done' || isOver() ? undefined : succession.take();
     }
   } finally {
     await succession.close();
@@ -183,10 +204,6 @@ async function deliverSession(
 
   return outcome;
 }
-
-/** Each device's final answer, or what came instead. */
-const refusalText = (kind: string, statuses: readonly number[]): string =>
-  statuses.length === 0 ? kind : `SIP ${statuses.join(' ')}`;
 
 async function overSession(
   context: Context,
@@ -224,10 +241,19 @@ async function overSession(
     if (noted === 'forwarded') return 'accepted';
     return noted === 'store-away' || noted === 'refused' ? 408 : replyOfRecipient(context, servedUser, sender, message);
   };
-  succession.standing(() => {
+  const makeWay = (): void => {
     heard.stop();
     void dialog.bye({Reason: completedElsewhere}).then(() => leg.release());
-  });
+  };
+  succession.standing(makeWay);
+  let patience: Timer | undefined;
+  lease.onGiveWay = () => {
+    log.info(where, 'a delivery session gives way to a session that needs the same messages');
+    heard.stop();
+    // What is on its way to the client may arrive; what it has not answered by then stays queued.
+    patience = clock.after(lastMessageMilliseconds, makeWay);
+  };
+  if (lease.givesWay) lease.onGiveWay();
   // step 11.a.ii
   leg.connect(remote);
   try {
@@ -254,8 +280,10 @@ async function overSession(
     log.warn({...where, error}, 'a delivery session was broken off; its messages stay queued');
     return kept;
   } finally {
+    patience?.cancel();
     // step 11.a.v; notifications that cross the BYE are taken until its 200 is here. A client that is gone answers none, and is not waited for.
-    if (!dialog.ended) await atMost(clock, byeMilliseconds, dialog.bye({Reason: completed}));
+    if (!dialog.ended)
+      await atMost(clock, byeMilliseconds, dialog.bye({Reason: lease.givesWay ? completedElsewhere : completed}));
   }
 }
 
@@ -288,6 +316,8 @@ async function replyOfRecipient(
 }
 
 const byeMilliseconds = 2000;
+/** Longest wait for the messages under way when a session gives way. */
+const lastMessageMilliseconds = 1000;
 
 /** Waits for `work`, or no longer than that. */
 const atMost = async (clock: Context['clock'], milliseconds: number, work: Promise<unknown>): Promise<void> =>

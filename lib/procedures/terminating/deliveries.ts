@@ -1,9 +1,9 @@
 import {CpmError} from '../../errors.ts';
 import type {DeliveryReport} from '../../ports/app.ts';
-import {pause, type Timer} from '../../ports/clock.ts';
-import type {Lease} from '../../ports/leases.ts';
+import type {Timer} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
 import {nextAttempt, type Failures} from './retry.ts';
+import {createUserLeases, type UserLease, type UserLeases} from './user-leases.ts';
 
 /**
  * What a delivery left: nothing to wait for, or something that a later attempt may bring over, not before so many milliseconds
@@ -13,28 +13,12 @@ export type DeliveryOutcome = 'settled' | {readonly againAfter: number};
 
 export type Trigger = 'registration' | 'message' | 'notification' | 'retry' | 'start' | 'store-back';
 
-/** Work for one user under his lease; `held` turns false when the lease is lost, and the work must stop. */
-export interface UserLease {
-  readonly held: boolean;
-}
-
-export interface Deliveries {
+export interface Deliveries extends UserLeases {
   /** Starts a delivery for the user, or lets the running one look once more (T36). Never throws, never waits. */
   trigger(servedUser: string, trigger: Trigger): void;
-  /**
-   * Runs `work` as the only one for this user in all nodes. Resolves with undefined when the lease was not to be had within `waitMilliseconds`.
-   * Rejects with what `work` rejects with, or `CPM_STORE_AWAY`.
-   */
-  exclusive<T>(
-    servedUser: string,
-    waitMilliseconds: number,
-    work: (lease: UserLease) => Promise<T>,
-  ): Promise<T | undefined>;
   /** Lets the next attempt come after the pause that the policy sets, unless one is due already. */
   later(servedUser: string): void;
   report(): DeliveryReport;
-  /** Waits until nothing runs for this user here; false when that takes longer. */
-  idle(servedUser: string, milliseconds: number): Promise<boolean>;
   /** Lets running work end, starts nothing new; resolves when all is quiet. */
   drain(): Promise<void>;
 }
@@ -80,9 +64,8 @@ function unpark(agenda: Agenda): void {
 
 const clause = 'CPM-CF 8.3.2.9.1.1';
 const failed: DeliveryOutcome = {againAfter: 0};
-const leaseMilliseconds = 30_000;
-const renewMilliseconds = 10_000;
-const pollMilliseconds = 250;
+/** Who asked for a lease has it by then, and a delivery that gave way goes on. */
+const handOverMilliseconds = 1000;
 /** A running splice or delivery of the same user is short as a rule: wait so long for it rather than for the next retry. */
 export const turnMilliseconds = 5000;
 
@@ -91,11 +74,11 @@ export const turnMilliseconds = 5000;
  * @clause CPM-CF 8.3.2.9.1.1 A0
  */
 export function createDeliveries(
-  context: () => Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'random'>,
+  context: () => Pick<Context, 'store' | 'clock' | 'log' | 'policy' | 'random' | 'peers'>,
   deliver: (servedUser: string, trigger: Trigger, lease: UserLease) => Promise<DeliveryOutcome>,
 ): Deliveries {
   const agendas = new Map<string, Agenda>();
-  const chains = new Map<string, Promise<string>>();
+  const leases = createUserLeases(context);
   let draining = false;
   let running = 0;
   const queue: (() => void)[] = [];
@@ -129,77 +112,6 @@ export function createDeliveries(
     return agenda;
   };
 
-  async function claim(servedUser: string, waitMilliseconds: number): Promise<Lease | undefined> {
-    const {store, clock, policy} = context();
-    const deadline = clock.now() + waitMilliseconds;
-    for (;;) {
-      const lease = await store.leases.claim(servedUser, {node: policy.node, address: undefined}, leaseMilliseconds);
-      if (lease !== undefined || clock.now() >= deadline) return lease;
-      await pause(clock, Math.min(pollMilliseconds, waitMilliseconds));
-    }
-  }
-
-  async function underLease<T>(
-    servedUser: string,
-    waitMilliseconds: number,
-    work: (lease: UserLease) => Promise<T>,
-  ): Promise<T | undefined> {
-    const {store, clock, log} = context();
-    const lease = await claim(servedUser, waitMilliseconds);
-    if (lease === undefined) return undefined;
-    const state = {held: true};
-    let timer: Timer | undefined;
-    const renew = (): void => {
-      timer = clock.after(renewMilliseconds, () => {
-        store.leases.renew(lease, leaseMilliseconds).then(
-          (still) => {
-            state.held = still;
-            if (still) renew();
-          },
-          () => {
-            // The store is away: the lease runs out by itself, and nothing can be marked anyway.
-            state.held = false;
-          },
-        );
-      });
-    };
-    renew();
-    try {
-      return await work(state);
-    } finally {
-      timer?.cancel();
-      await store.leases.release(lease).catch((error: unknown) => {
-        log.warn({clause, error}, 'a lease could not be given back; it runs out by itself');
-      });
-    }
-  }
-
-  async function exclusive<T>(
-    servedUser: string,
-    waitMilliseconds: number,
-    work: (lease: UserLease) => Promise<T>,
-  ): Promise<T | undefined> {
-    const before = chains.get(servedUser);
-    const mine = (async () => {
-      if (before !== undefined) {
-        const waited = await Promise.race([
-          before.then(() => 'free'),
-          pause(context().clock, waitMilliseconds).then(() => 'late'),
-        ]);
-        if (waited === 'late') return undefined;
-      }
-
-      return underLease(servedUser, waitMilliseconds, work);
-    })();
-    const settled = Promise.all([before, mine.catch(() => undefined)]).then(() => 'settled');
-    chains.set(servedUser, settled);
-    try {
-      return await mine;
-    } finally {
-      if (chains.get(servedUser) === settled) chains.delete(servedUser);
-    }
-  }
-
   // Changes while a delivery is awaited.
   const isDraining = (): boolean => draining;
 
@@ -231,13 +143,14 @@ export function createDeliveries(
     return weight[again] > weight[why] ? again : why;
   }
 
-  async function once(servedUser: string, agenda: Agenda, why: Trigger): Promise<DeliveryOutcome> {
+  async function once(servedUser: string, agenda: Agenda, why: Trigger): Promise<DeliveryOutcome | 'gave-way'> {
     try {
       // Another node that holds the lease is delivering: look again when it had time to end.
-      return (
-        (await exclusive(servedUser, turnMilliseconds, (lease) => deliver(servedUser, absorb(agenda, why), lease))) ??
-        failed
-      );
+      const outcome = await leases.exclusive(servedUser, turnMilliseconds, async (lease) => {
+        const result = await deliver(servedUser, absorb(agenda, why), lease);
+        return result !== 'settled' && lease.givesWay ? 'gave-way' : result;
+      });
+      return outcome ?? failed;
     } catch (error) {
       const code = error instanceof CpmError ? error.code : 'CPM_INTERNAL';
       context().log.warn({clause, code, error}, 'a delivery was broken off');
@@ -245,17 +158,32 @@ export function createDeliveries(
     }
   }
 
+  /** Whoever needed the lease has it for a moment; then what is left has its turn. That is no failure. */
+  function goOnLater(servedUser: string, why: Trigger): void {
+    context().clock.after(handOverMilliseconds, () => {
+      trigger(servedUser, why === 'registration' ? 'retry' : why);
+    });
+  }
+
   async function run(servedUser: string, agenda: Agenda, why: Trigger): Promise<void> {
-    let outcome: DeliveryOutcome = 'settled';
+    let outcome: DeliveryOutcome | 'gave-way' = 'settled';
+    let last = why;
     for (let next: Trigger | undefined = why; isDue(agenda, next) && !isDraining();) {
       if (isNews(next)) unpark(agenda);
       agenda.again = undefined;
+      last = next;
       outcome = await once(servedUser, agenda, next);
       next = outcome === 'settled' || isNews(agenda.again) ? agenda.again : undefined;
     }
 
-    context().log.debug({clause, outcome: outcome === 'settled' ? outcome : 'try-again'}, 'a delivery run has ended');
+    const how = typeof outcome === 'string' ? outcome : 'try-again';
+    context().log.debug({clause, outcome: how}, 'a delivery run has ended');
     agenda.running = undefined;
+    if (outcome === 'gave-way') {
+      goOnLater(servedUser, last);
+      return;
+    }
+
     // A look at the notifications alone changes nothing for what has failed before.
     if (isWaiting(agenda)) return;
     if (outcome === 'settled') agendas.delete(servedUser);
@@ -275,8 +203,8 @@ export function createDeliveries(
   }
 
   return {
+    ...leases,
     trigger,
-    exclusive,
     later(servedUser) {
       const agenda = agendaOf(servedUser);
       if (agenda.running !== undefined) agenda.again ??= 'message';
@@ -288,14 +216,6 @@ export function createDeliveries(
       retrying: [...agendas.values()].filter(({retry}) => retry !== undefined).length,
       parked: [...agendas.values()].filter(({parked}) => parked).length,
     }),
-    async idle(servedUser, milliseconds) {
-      const late = pause(context().clock, milliseconds);
-      for (let chain = chains.get(servedUser); chain !== undefined; chain = chains.get(servedUser)) {
-        if ((await Promise.race([chain, late])) !== 'settled') return false;
-      }
-
-      return true;
-    },
     async drain() {
       draining = true;
       for (const agenda of agendas.values()) agenda.retry?.cancel();

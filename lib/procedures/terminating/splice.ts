@@ -4,6 +4,7 @@ import type {Party} from '../party.ts';
 import {sendBacklog} from './backlog.ts';
 import type {ChatSession} from './chat-session.ts';
 import {turnMilliseconds} from './deliveries.ts';
+import type {UserLease} from './user-leases.ts';
 
 /** The inviter's way to the device: `pair` lets him wait at it, `open` lets him through unless the session is another one by now. */
 interface Gate {
@@ -47,7 +48,7 @@ async function spliceAfterBacklog(
       if (await nothingWaits()) return (opened = gate.open(pairing));
     }
 
-    await context.deliveries.exclusive(servedUser, turnMilliseconds, async (lease) => {
+    const work = async (lease: UserLease): Promise<void> => {
       if (pairing === undefined) {
         const before = await sendBacklog(context, leg, servedUser, sender, lease);
         if (before.end === 'broken') return;
@@ -56,7 +57,9 @@ async function spliceAfterBacklog(
 
       const rest = await sendBacklog(context, leg, servedUser, sender, lease);
       if (rest.end === 'empty') opened = gate.open(pairing);
-    });
+    };
+    // A delivery of just this sender's messages makes way: this session is the newer one (NOTE 2 of 8.3.2.9.1.1).
+    await context.deliveries.exclusive(servedUser, turnMilliseconds, work, sender);
     return opened;
   } finally {
     if (!opened) pairing?.undo();

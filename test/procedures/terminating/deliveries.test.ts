@@ -1,5 +1,6 @@
 import test from 'ava';
 import {silentLog} from '../../../lib/ports/log.ts';
+import {alone} from '../../../lib/ports/peers.ts';
 import {createDeliveries, type DeliveryOutcome, type Trigger} from '../../../lib/procedures/terminating/deliveries.ts';
 
 const bob = 'sip:+15550102@home.example';
@@ -29,6 +30,7 @@ function scripted({attempts = 10} = {}) {
       },
     },
     log: silentLog,
+    peers: alone(),
     random: () => 0,
     policy: {
       node: 'n',
