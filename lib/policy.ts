@@ -10,6 +10,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     node: node.name,
     homeDomain: sip.homeDomain,
     deferredMsgMgmtUri: cpm.deferredMsgMgmtUri,
+    originatingSessions: cpm.originatingSessions,
     outboundProxy: sip.outboundProxy,
     trusts: trustOf(sip.trustedPeers),
     originatingMarker: sip.directionMarkers.originating,

@@ -46,6 +46,12 @@ export const cpm = z
       .describe(
         'P-Asserted-Identity of deliveries; unset: sip:rcse-standfw@ and the home domain. Phones look for that user part.',
       ),
+    originatingSessions: z
+      .enum(['proxy', 'b2bua'])
+      .default('proxy')
+      .describe(
+        '1-1 sessions that served users begin: `proxy` lets them pass, record-routed, media past the PF; `b2bua` joins two legs, as their recording needs, unless the side of the one called does so here (8.2.2).',
+      ),
     refusalPolicy,
     deferStopsDelivery: z
       .array(finalStatus)

@@ -14,7 +14,7 @@ export interface ServerOptions {
   readonly transport: Transport;
   readonly values: TimerValues;
   readonly clock: Clock;
-  /** Called with a 2xx to INVITE, so that its ACK can be found. */
+  /** Called with a 2xx of our own to INVITE, so that its ACK can be found. */
   readonly onAccepted: (response: SipResponse) => void;
   /** No ACK came for a 2xx that was repeated for 64·T1. */
   readonly onAckTimeout: () => void;
@@ -106,9 +106,13 @@ export class ServerTransaction {
 
   #accept(sent: SipResponse, repeat: boolean): void {
     this.#state = 'accepted';
-    this.#options.onAccepted(sent);
-    // TCP does not help here: the 2xx is repeated end to end (RFC 3261 §13.3.1.4).
-    if (repeat) this.#repeat(sent, this.#options.values.t1Ms);
+    if (repeat) {
+      // The ACK is for us; one for a 2xx that a proxy passes on is not, the more so where the same call comes back to us as its callee.
+      this.#options.onAccepted(sent);
+      // TCP does not help here: the 2xx is repeated end to end (RFC 3261 §13.3.1.4).
+      this.#repeat(sent, this.#options.values.t1Ms);
+    }
+
     this.#timers.after(this.#lingerMs(true), () => {
       const unheard = repeat && !this.#acknowledged;
       this.end();

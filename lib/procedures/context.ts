@@ -27,6 +27,8 @@ export interface Policy {
   readonly homeDomain: string;
   /** CPMDeferredMsgMgmtURI (row A4). */
   readonly deferredMsgMgmtUri: string;
+  /** Whether the PF has the media of sessions that its users begin, or lets them pass. */
+  readonly originatingSessions: 'proxy' | 'b2bua';
   /** Next hop of what the PF originates where no Route is given. */
   readonly outboundProxy: string | undefined;
   /** Whether P-Asserted-* and P-Served-User of this address are believed. */

@@ -2,14 +2,16 @@ import {CpmError} from '../errors.ts';
 import type {IncomingInvite, IncomingRequest, SipHandlers} from '../ports/sip.ts';
 import type {Context} from './context.ts';
 import {noteNotifications} from './disposition.ts';
+import {handleOriginatingInvitation} from './originating/session-invitation.ts';
 import {createRegEvents} from './registration/reg-event.ts';
 import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
 import {handlePagerMessage} from './terminating/pager-message.ts';
-import {ownCallIdPrefix} from './terminating/delivery-invite.ts';
+import {originatingCallIdPrefix, ownCallIdPrefix} from './terminating/delivery-invite.ts';
 import {
   directionOf,
   isCpmSession,
   isGroupInvitation,
+  originatorOf,
   readInvitation,
   recipientOf,
   senderOf,
@@ -20,7 +22,8 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  * Where a request goes: method, direction and service decide. A telecom engineer starts reading here.
  *
  *   REGISTER of the S-CSCF        → registration/third-party-register
- *   INVITE  CPM session, 1-1, to a served user → terminating/session-invitation
+ *   INVITE  CPM session, 1-1, of a served user → originating/session-invitation, or on along its Route, as configured
+ *           CPM session, 1-1, to a served user → terminating/session-invitation
  *           the PF's own, handed back by the core → on along its Route (T35)
  *   MESSAGE of a served user      → noted if it is a notification
  *           standalone, to a served user who is off → terminating/pager-message; all others on along their Route
@@ -39,18 +42,26 @@ export function createDispatch(context: Context): SipHandlers {
     }
 
     if (!isCpmSession(request) || isGroupInvitation(request)) return 'pass';
-    if (directionOf(request, context) === 'originating') return 'pass';
-    const servedUser = await context.users.resolve(recipientOf(request, context));
+    const originating = directionOf(request, context) === 'originating';
+    if (originating && (await passesOriginating(request))) return 'pass';
+    const servedUser = await context.users.resolve(
+      originating ? originatorOf(request, context) : recipientOf(request, context),
+    );
     if (servedUser === undefined) return 'pass';
     if (!trusted(request)) return 'handled';
     const refusal = overload.refuses();
-    if (refusal === undefined) {
-      await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
-    } else {
-      await overload.refuse(request, refusal);
-    }
-
+    if (refusal !== undefined) await overload.refuse(request, refusal);
+    else if (originating) await handleOriginatingInvitation(context, request, servedUser);
+    else await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
     return 'handled';
+  }
+
+  /**
+   * Whether a session that a user begins goes on as it came, the media past the PF on this side: so it is configured, or the one called is served
+   * here, too, and one B2BUA is enough. It could not be two, a SIP server knows a dialog by Call-ID and the caller's tag, and would have both ends.
+   */
+  async function passesOriginating(request: IncomingInvite): Promise<boolean> {
+    return policy.originatingSessions === 'proxy' || (await context.users.resolve(request.uri)) !== undefined;
   }
 
   async function other(request: IncomingRequest): Promise<'handled' | 'pass'> {
@@ -96,8 +107,13 @@ export function createDispatch(context: Context): SipHandlers {
     return false;
   }
 
+  /** What we sent for a user who calls is our own while it is on his side; the one who is called may be ours, too. */
   function isOwn(request: IncomingRequest): boolean {
-    return request.callId.startsWith(ownCallIdPrefix) && policy.trusts(request.source.address);
+    if (!policy.trusts(request.source.address)) return false;
+    return (
+      request.callId.startsWith(ownCallIdPrefix) ||
+      (request.callId.startsWith(originatingCallIdPrefix) && directionOf(request, context) === 'originating')
+    );
   }
 
   /** A notification that a served user sends by SIP MESSAGE passes on, and releases what it reports on (row A21). */

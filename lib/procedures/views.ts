@@ -9,7 +9,6 @@ import type {
 } from '../hooks/views.ts';
 import type {DeferredMessage, OriginalSession} from '../cpm/deferred-message.ts';
 import type {RegisteredContact, Registration} from '../ports/registrations.ts';
-import type {ChatSession} from './terminating/chat-session.ts';
 import type {Invitation} from './terminating/invitation.ts';
 
 export function viewOfInvitation(invitation: Invitation): InvitationView {
@@ -26,7 +25,14 @@ export function viewOfInvitation(invitation: Invitation): InvitationView {
   };
 }
 
-export const viewOfSession = ({servedUser, sender, label}: ChatSession): ConversationView => ({
+/** A session, of whichever kind: `sender` is the one with whom the served user has it. */
+export interface ViewedSession {
+  readonly servedUser: string;
+  readonly sender: string;
+  readonly label: {readonly conversationId: string; readonly contributionId: string};
+}
+
+export const viewOfSession = ({servedUser, sender, label}: ViewedSession): ConversationView => ({
   servedUser,
   sender,
   ...label,

@@ -2,6 +2,7 @@ import test from 'ava';
 import {headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import {Refused} from '../../lib/phone/phone.ts';
+import {chatHeaders, chatOffer} from '../support/chat-offer.ts';
 import {aliceAddress, bobAddress, deployment} from '../support/deployment.ts';
 
 test.serial('8.3.2.1: two phones that are there chat through the PF, and their notifications pass', async (t) => {
@@ -151,7 +152,7 @@ test.serial('8.3.2.1: an inviter who gives up takes the ringing of every device 
       resolve();
     };
   });
-  const call = alice.userAgent.invite(bobAddress, offer, chatHeaders);
+  const call = alice.userAgent.invite(bobAddress, chatOffer, chatHeaders);
   await rang;
   call.cancel('SIP;cause=200;text="Call completed"');
   const outcome = await call.outcome;
@@ -284,22 +285,3 @@ test.serial('8.3.2.1 E2: isComposing for somebody who is off gets its 200 and is
   t.is(await chat.msrp.send(composing, {contentType: 'application/im-iscomposing+xml'}), 200);
   t.like(await pf.status(), {ledger: {accepted: 0, pending: 0}});
 });
-
-const chatHeaders = [
-  ['Conversation-ID', 'c'],
-  ['Contribution-ID', 'd'],
-  ['Accept-Contact', '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session"'],
-] as const;
-const offer = [
-  'v=0',
-  'o=- 1 1 IN IP4 127.0.0.1',
-  's=-',
-  'c=IN IP4 127.0.0.1',
-  't=0 0',
-  'm=message 9 TCP/MSRP *',
-  'a=path:msrp://127.0.0.1:9/abcdefgh;tcp',
-  'a=setup:active',
-  'a=accept-types:message/cpim',
-  'a=sendrecv',
-  '',
-].join('\r\n');

@@ -1,9 +1,19 @@
 import {sipCause} from '../../codecs/sip-headers/reason.ts';
-import type {SipReply, SipRequestView} from '../../ports/sip.ts';
+import type {SipDialog, SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {viewOfSession} from '../views.ts';
-import type {ChatSession} from './chat-session.ts';
+import {viewOfSession, type ViewedSession} from '../views.ts';
 import {completed, serviceUnavailable} from './reasons.ts';
+
+/** How long a BYE may come after the end of the MSRP connection: a phone that hangs up may close that first. */
+export const farewellMilliseconds = 2000;
+
+/** A session as its end sees it, whoever began it. */
+export interface EndingSession extends ViewedSession {
+  /** Nothing is relayed any more, what the client still says gets 481; answers the dialogs that are still up. */
+  takeApart(): readonly SipDialog[];
+  /** All media resources go. */
+  release(): Promise<void>;
+}
 
 /**
  * A BYE from the network side of a 1-1 session: the client is told first, its 200 awaited (bounded by the SIP port), then the network gets
@@ -12,7 +22,7 @@ import {completed, serviceUnavailable} from './reasons.ts';
  */
 export async function byeOfNetwork(
   {log, hooks}: Pick<Context, 'log' | 'hooks'>,
-  session: ChatSession,
+  session: EndingSession,
   bye: SipRequestView,
 ): Promise<SipReply | undefined> {
   // step 2.a, 2.b
@@ -38,7 +48,7 @@ export async function byeOfNetwork(
  */
 export async function byeOfClient(
   {log, hooks}: Pick<Context, 'log' | 'hooks'>,
-  session: ChatSession,
+  session: EndingSession,
   bye: SipRequestView,
 ): Promise<SipReply | undefined> {
   log.info({...session.label, clause: 'CPM-CF 8.2.2.3'}, 'the client ends the session');

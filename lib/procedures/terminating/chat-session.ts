@@ -9,7 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
-import {byeOfClient, byeOfNetwork} from './bye.ts';
+import {byeOfClient, byeOfNetwork, farewellMilliseconds} from './bye.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
 import {passedBack, type Invitation} from './invitation.ts';
@@ -29,9 +29,6 @@ import {requestTerminated, serviceUnavailable} from './reasons.ts';
  * `holding`: the PF has accepted for the user and keeps each message. `joining`: a device said yes, the backlog goes first.
  */
 export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 'ended';
-
-/** How long a BYE may come after the end of the MSRP connection. */
-const farewellMilliseconds = 2000;
 
 export class ChatSession {
   readonly invitation: Invitation;

@@ -7,17 +7,24 @@ export interface ChatSessions {
   /** Sessions in which `sender` invited `servedUser`, newest first. */
   between(servedUser: string, sender: string): readonly ChatSession[];
   ofUser(servedUser: string): readonly ChatSession[];
-  all(): readonly ChatSession[];
+  /** All that stand, those that served users began included. */
+  all(): readonly Endable[];
   /** How many there are, those being set up and those being ended included. */
   readonly size: number;
-  /** Counts one, until the function returned is called. */
-  begin(): () => void;
+  /** Counts one, until the function returned is called; `endable` is among all from now on. */
+  begin(endable?: Endable): () => void;
   /** Resolves once there is none. */
   empty(): Promise<void>;
 }
 
+/** Whatever a node that stops has to end. */
+export interface Endable {
+  end(reason: string): Promise<void>;
+}
+
 export function createChatSessions(): ChatSessions {
   const byUser = new Map<string, Set<ChatSession>>();
+  const others = new Set<Endable>();
   const waiting = new Set<() => void>();
   let size = 0;
   const ofUser = (servedUser: string): readonly ChatSession[] => [...(byUser.get(servedUser) ?? [])];
@@ -41,14 +48,16 @@ export function createChatSessions(): ChatSessions {
         .filter((session) => session.sender === sender)
         .reverse(),
     ofUser,
-    all: () => [...byUser.values()].flatMap((sessions) => [...sessions]),
+    all: () => [...[...byUser.values()].flatMap((sessions) => [...sessions]), ...others],
     get size() {
       return size;
     },
-    begin() {
+    begin(endable) {
       let counted = true;
       size += 1;
+      if (endable !== undefined) others.add(endable);
       return () => {
+        if (endable !== undefined) others.delete(endable);
         if (counted) size -= 1;
         counted = false;
         look();

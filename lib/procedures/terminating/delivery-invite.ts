@@ -12,6 +12,8 @@ import type {Invitation} from './invitation.ts';
 
 /** Call-IDs of the PF's own requests begin so: the core hands them back through the user's filter criteria, and they go on (T35). */
 export const ownCallIdPrefix = 'cpm-pf-';
+/** Those of INVITEs for a user who calls: to the PF of the one called, maybe this one, they are like any other. */
+export const originatingCallIdPrefix = 'cpm-orig-';
 
 type FirstMessage = NonNullable<Invitation['firstMessage']>;
 type Needs = Pick<Context, 'sip' | 'policy' | 'ids'>;
@@ -138,20 +140,25 @@ function targetOf(
   return {uri: identity, acceptContact: [service], headers: {'Request-Disposition': 'no-fork'}};
 }
 
-function ownHeaders({sip, policy, ids}: Needs, senderInstance: string | undefined): Record<string, string> {
+/** What each INVITE of ours has of its own. */
+export function ownHeaders(
+  {sip, policy, ids}: Needs,
+  senderInstance: string | undefined,
+  callIdPrefix = ownCallIdPrefix,
+): Record<string, string> {
   const timer =
     policy.sessionExpiresSeconds === undefined
       ? {}
       : {Supported: 'timer', 'Session-Expires': String(policy.sessionExpiresSeconds)};
   return {
-    'Call-ID': ownCallIdPrefix + ids.token(),
+    'Call-ID': callIdPrefix + ids.token(),
     Contact: formatContact(sip.contactUri, {icsi: ICSI.session, instance: senderInstance}),
     ...timer,
   };
 }
 
 /** Along the Route that the core gave, else to the configured next hop. */
-function hopOf({policy}: Needs, route: readonly string[]): Pick<OutgoingRequest, 'route' | 'nextHop'> {
+export function hopOf({policy}: Needs, route: readonly string[]): Pick<OutgoingRequest, 'route' | 'nextHop'> {
   if (route.length > 0) return {route};
   return policy.outboundProxy === undefined ? {} : {nextHop: policy.outboundProxy};
 }
@@ -159,7 +166,8 @@ function hopOf({policy}: Needs, route: readonly string[]): Pick<OutgoingRequest,
 /** A Route value that leads through a node loosely. */
 export const routeTo = (uri: string): string => `<${uri.includes(';lr') ? uri : `${uri};lr`}>`;
 
-function withFirstMessage(
+/** The body of an INVITE: the offer, and beside it the message that rides along. */
+export function withFirstMessage(
   {ids}: Needs,
   offer: string,
   firstMessage: FirstMessage | undefined,

@@ -11,7 +11,7 @@ import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
 import {CpmError} from '../../errors.ts';
 import type {MsrpTransport} from '../../ports/media-plane.ts';
-import type {IncomingRequest, SipRequestView, SipResponseView} from '../../ports/sip.ts';
+import type {IncomingRequest, SipMessageView, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {offeredTransports} from '../session-description.ts';
 
@@ -83,8 +83,11 @@ export function isCpmSession(request: SipRequestView): boolean {
 /** Whether a conference focus invites: a group session. */
 export const isGroupInvitation = (request: SipRequestView): boolean => contactOf(request)?.focus === true;
 
-function contactOf(request: SipRequestView): {cpm: boolean; focus: boolean; instance: string | undefined} | undefined {
-  const header = request.header('Contact');
+/** `+sip.instance` of whoever says it. */
+export const instanceOf = (message: SipMessageView): string | undefined => contactOf(message)?.instance;
+
+function contactOf(message: SipMessageView): {cpm: boolean; focus: boolean; instance: string | undefined} | undefined {
+  const header = message.header('Contact');
   if (header === undefined) return undefined;
   const [contact] = parseContacts(header);
   if (contact === undefined) return undefined;
@@ -126,14 +129,15 @@ function isMarked(request: SipRequestView, marker: string): boolean {
 /** What our 200 says of the call: what the device's said; where the PF itself accepts, the charging identifier of the INVITE (RFC 7315 §4.6). */
 export function passedBack({passed}: Invitation, answer: SipResponseView | undefined): Record<string, string> {
   return answer === undefined
-    ? pick(['P-Charging-Vector'], (name) => passed[name])
-    : pick(passedBackNames, (name) => answer.header(name));
+    ? pickHeaders(['P-Charging-Vector'], {header: (name) => passed[name]})
+    : pickHeaders(passedBackNames, answer);
 }
 
-function pick(names: readonly string[], valueOf: (name: string) => string | undefined): Record<string, string> {
+/** Those of the headers that are there, as they stand. */
+export function pickHeaders(names: readonly string[], message: Pick<SipMessageView, 'header'>): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const name of names) {
-    const value = valueOf(name);
+    const value = message.header(name);
     if (value !== undefined) picked[name] = value;
   }
 
@@ -158,6 +162,11 @@ export function isRegistered(request: SipRequestView, context: Pick<Context, 'po
 /** The identity that a terminating request is for: P-Served-User of a trusted peer, else the Request-URI. */
 export function recipientOf(request: SipRequestView, context: Pick<Context, 'policy'>): string {
   return servedUserOf(request, context)?.uri ?? request.uri;
+}
+
+/** The identity of the served user who calls: P-Served-User of a trusted peer, else as `senderOf`. */
+export function originatorOf(request: SipRequestView, context: Pick<Context, 'policy'>): string {
+  return servedUserOf(request, context)?.uri ?? senderOf(request).address;
 }
 
 /**
@@ -203,7 +212,7 @@ export function readInvitation(
     recipientAddress: asSipRequestUri(recipientOf(request, {policy}), policy.homeDomain),
     sender: sender.key,
     senderAddress: sender.address,
-    senderInstance: contactOf(request)?.instance,
+    senderInstance: instanceOf(request),
     conversationId,
     contributionId,
     subject: request.header('Subject'),
@@ -212,7 +221,7 @@ export function readInvitation(
     firstMessage,
     route: remainingRoute(request, sip.isOwn),
     server: request.server,
-    passed: pick(passedNames, (name) => request.header(name)),
+    passed: pickHeaders(passedNames, request),
     registered: isRegistered(request, {policy}),
   };
 }
