@@ -51,6 +51,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
   'plugins.ts': '*',
   'version.ts': [],
   phone: ['cpm', 'codecs', 'errors.ts', 'embedded-drachtio', 'ports/clock.ts', 'ports/ids.ts'],
+  'controlling-function': ['cpm', 'codecs', 'errors.ts', 'embedded-drachtio', 'phone'],
   demo: '*',
   'policy.ts': '*',
   'app.ts': '*',

@@ -35,6 +35,11 @@ export function linesOf(
     const pieces = chunks === 1 ? '' : ` in ${chunks} chunks`;
     return [arrow('MSRP', 'in', `SEND ${number(messageId)}, ${size(bytes)}${pieces}`)];
   }
+  if (event.kind === 'group-state') {
+    const {participants, removed} = event.message.state;
+    const how = removed === true ? ', removed' : '';
+    return [arrow('MSRP', 'in', `group state: ${participants.length} participants${how}`)];
+  }
   const [notification, direction] =
     event.kind === 'notified' ? ([event.notification, 'in'] as const) : ([event, 'out'] as const);
   const protocol = notification.via === 'session' ? 'MSRP' : 'SIP';

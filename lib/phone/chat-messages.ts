@@ -1,12 +1,24 @@
 /** What a phone puts into its messages: chat as CPIM, and disposition notifications (RFC 3862, RFC 5438, CPM-CF 5.4). */
 import {randomBytes} from 'node:crypto';
 import {formatCpim, imdnMessageId, parseCpim, requestedDispositions, type Cpim} from '../codecs/cpim.ts';
+import {groupStateIn} from '../codecs/group-state.ts';
 import {formatNotificationCpim, parseNotifications, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
 import type {Disposition} from '../cpm/deferred-message.ts';
+import type {GroupState} from '../cpm/group-state.ts';
 import {CpmError} from '../errors.ts';
 
-const anonymous = '<sip:anonymous@anonymous.invalid>';
+/** CPIM From and To as they are written. */
+export interface Envelope {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** In 1-1 chat nobody is named: who speaks is in SIP. */
+export const anonymous: Envelope = {
+  from: '<sip:anonymous@anonymous.invalid>',
+  to: '<sip:anonymous@anonymous.invalid>',
+};
 
 /** The two notifications that a recipient's phone makes. */
 export type NotificationKind = 'delivered' | 'displayed';
@@ -22,17 +34,22 @@ export interface Notification {
   readonly bytes: Buffer;
 }
 
-/** The CPIM of a chat message. In 1-1 chat nobody is named in it: who speaks is in SIP. */
+/** The CPIM of a chat message, or of anything else that may be said in a chat. */
 export function chatMessage(message: {
+  readonly envelope?: Envelope;
   readonly messageId: string;
   readonly dispositions: readonly Disposition[];
   readonly contentType: string;
   readonly content: Uint8Array;
 }): Buffer {
-  const {messageId, dispositions, contentType, content} = message;
+  const {messageId, dispositions, contentType, content, envelope = anonymous} = message;
   return formatCpim({
     headers: [
-      ...envelope(messageId),
+      {name: 'From', value: envelope.from},
+      {name: 'To', value: envelope.to},
+      {name: 'DateTime', value: new Date().toISOString()},
+      {name: 'NS', value: 'imdn <urn:ietf:params:imdn>'},
+      {name: 'imdn.Message-ID', value: messageId},
       ...(dispositions.length === 0 ? [] : [{name: 'imdn.Disposition-Notification', value: dispositions.join(', ')}]),
     ],
     contentHeaders: [
@@ -44,18 +61,17 @@ export function chatMessage(message: {
 }
 
 /** The CPIM of a notification about a message that came (RFC 5438 §7.2.1). */
-export function notificationMessage(messageId: string, status: NotificationKind, now = new Date()): Buffer {
-  const dateTime = now.toISOString();
+export function notificationMessage(messageId: string, status: NotificationKind, envelope = anonymous): Buffer {
+  const dateTime = new Date().toISOString();
   return formatNotificationCpim({
     imdn: {messageId, dateTime, kind: status === 'delivered' ? 'delivery' : 'display', status},
-    from: anonymous,
-    to: anonymous,
+    ...envelope,
     messageId: newMessageId(),
     dateTime,
   });
 }
 
-/** What a message that came is: a chat message, notifications about ours, or anything else. */
+/** What a message that came is: a chat message, the state of a group, notifications about ours, or anything else. */
 export type Read =
   | {
       readonly kind: 'chat';
@@ -63,6 +79,7 @@ export type Read =
       readonly dispositions: ReadonlySet<Disposition>;
       readonly cpim: Cpim;
     }
+  | {readonly kind: 'group-state'; readonly messageId: string | undefined; readonly state: GroupState}
   | {readonly kind: 'notifications'; readonly notifications: readonly Imdn[]}
   | {readonly kind: 'other'};
 
@@ -71,9 +88,11 @@ export function readMessage(contentType: string, bytes: Buffer): Read {
   try {
     const notifications = parseNotifications(contentType, bytes);
     if (notifications.length > 0) return {kind: 'notifications', notifications};
-    if (!isType(contentType, 'message/cpim')) return {kind: 'other'};
-    const cpim = parseCpim(bytes);
-    const messageId = imdnMessageId(cpim);
+    const state = groupStateIn(contentType, bytes);
+    const cpim = isType(contentType, 'message/cpim') ? parseCpim(bytes) : undefined;
+    const messageId = cpim && imdnMessageId(cpim);
+    if (state !== undefined) return {kind: 'group-state', messageId, state};
+    if (cpim === undefined) return {kind: 'other'};
     if (messageId === undefined) return {kind: 'other'};
     return {kind: 'chat', messageId, dispositions: requestedDispositions(cpim), cpim};
   } catch (error) {
@@ -85,14 +104,4 @@ export function readMessage(contentType: string, bytes: Buffer): Read {
 /** An imdn.Message-ID (RFC 5438 §6.3 asks for 64 random bits). */
 export function newMessageId(): string {
   return randomBytes(12).toString('hex');
-}
-
-function envelope(messageId: string): readonly {readonly name: string; readonly value: string}[] {
-  return [
-    {name: 'From', value: anonymous},
-    {name: 'To', value: anonymous},
-    {name: 'DateTime', value: new Date().toISOString()},
-    {name: 'NS', value: 'imdn <urn:ietf:params:imdn>'},
-    {name: 'imdn.Message-ID', value: messageId},
-  ];
 }

@@ -3,6 +3,8 @@
  * that are off, takes calls and messages to the Participating Function first where the filter criteria say so, and tells it of
  * registrations (TS 24.229 §5.4). A stateful proxy without forking: which of several devices gets a request is the PF's business.
  */
+import {isIP} from 'node:net';
+import {canonicalAddress} from '../cpm/address.ts';
 import {CpmError} from '../errors.ts';
 import {sipUriOf, type Flow} from '../embedded-drachtio/flow.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type SipRequest,
 } from '../codecs/sip-message.ts';
 import {
+  addressOfUri,
   nextHopOf,
   parseNameAddr,
   parseSipUri,
@@ -76,6 +79,10 @@ export interface Core {
   /** Initial requests that went through, in order. */
   readonly passed: Inbox<PassedRequest>;
   registered(identity: string): boolean;
+  /** Route value of requests that other servers of the network send to a user: past what is done for the one who originates. */
+  readonly terminatingRoute: string;
+  /** Requests to this identity, that of a conference factory for example, go to that server (a public service identity). */
+  serve(identity: string, server: string): void;
   close(): Promise<void>;
 }
 
@@ -88,6 +95,7 @@ export async function startCore(options: CoreOptions = {}): Promise<Core> {
   const passed = new Inbox<PassedRequest>('request passed on by the core');
   const registrar = createRegistrar(() => `<${uri};lr>`);
   const pending = new Map<ServerTransaction, ClientTransaction>();
+  const services = new Map<string, string>();
   let pf = options.pf;
 
   const layer = createTransactionLayer(
@@ -123,10 +131,13 @@ export async function startCore(options: CoreOptions = {}): Promise<Core> {
       return;
     }
     const asserted = withIdentity(request);
-    const next = pf === undefined ? cases.length : step;
+    // Who is called is no user of ours: no terminating filter criteria.
+    const elsewhere = serverOf(request);
+    const next = pf === undefined || (elsewhere !== undefined && cases[step] === 'term') ? cases.length : step;
     const sessionCase = cases[next];
     if (sessionCase !== undefined && pf !== undefined)
       toParticipatingFunction(asserted, pf, next, sessionCase, transaction);
+    else if (elsewhere !== undefined) forward(asserted, elsewhere, transaction);
     else toPhone(asserted, transaction);
     passed.push({request: received, to: sessionCase === undefined ? 'phone' : 'pf'});
   }
@@ -160,8 +171,19 @@ export async function startCore(options: CoreOptions = {}): Promise<Core> {
     forward(addressed, nextHopOf(addressed), transaction);
   }
 
+  /** Where a request goes that is not to a user: the server of the service, or the host that its URI names by address. */
+  function serverOf({uri: to}: SipRequest): SipAddress | undefined {
+    const service = services.get(canonicalAddress(to) ?? '');
+    if (service !== undefined) return addressOfUri(service);
+    const host = parseSipUri(to)?.host ?? '';
+    if (isIP(host) === 0 || registrar.registered(to)) return undefined;
+    const address = addressOfUri(to);
+    return transport.isOwn(address.host, address.port) ? undefined : address;
+  }
+
   function forward(request: SipRequest, target: SipAddress, transaction: ServerTransaction): void {
-    const stays = options.recordRoute !== false && request.method === 'INVITE' && tagOf(request, 'To') === undefined;
+    const stays =
+      options.recordRoute !== false && makesDialog.has(request.method) && tagOf(request, 'To') === undefined;
     const client = layer.request(stays ? withRecordRoute(request) : request, target, {
       onResponse: (response) => {
         if (response.status === 100) return;
@@ -192,9 +214,10 @@ export async function startCore(options: CoreOptions = {}): Promise<Core> {
     return {request: withRoutes(request, routes), step};
   }
 
+  const afterOriginating = cases.includes('orig') ? 1 : 0;
+
   async function tell(registered: Registered): Promise<void> {
     if (pf === undefined) return;
-    const afterOriginating = cases.includes('orig') ? 1 : 0;
     const step = options.handBack === false ? cases.length : afterOriginating;
     const servingNode = step === 0 ? uri : `${uri};step=${step}`;
     const body = options.thirdPartyBody ?? 'both';
@@ -221,12 +244,18 @@ export async function startCore(options: CoreOptions = {}): Promise<Core> {
     told,
     passed,
     registered: (identity) => registrar.registered(identity),
+    terminatingRoute: `<${uri};lr;step=${afterOriginating}>`,
+    serve(identity, server) {
+      services.set(canonicalAddress(identity) ?? identity, server);
+    },
     async close() {
       layer.close();
       await transport.close();
     },
   };
 }
+
+const makesDialog = new Set(['INVITE', 'SUBSCRIBE']);
 
 /** A peer behind an unroutable Contact is still reached where he speaks from. */
 function targetOf(request: SipRequest, flow: Flow): SipAddress {

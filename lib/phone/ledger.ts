@@ -1,4 +1,5 @@
 /** What the phones themselves know about every message: the figures of the demo, and of the tests that kill things. */
+import type {GroupState} from '../cpm/group-state.ts';
 import type {ChunkOutcome} from './msrp-session.ts';
 import type {ChatSession} from './chat-session.ts';
 
@@ -24,8 +25,19 @@ export interface ReceivedChat {
   readonly contentType: string;
   /** The content, decoded as UTF-8. */
   readonly text: string;
+  /** CPIM From as written: in a group, who speaks. */
+  readonly author: string;
   readonly chunks: number;
   readonly session: ChatSession;
+}
+
+/** A Group State Object that a phone received. */
+export interface ReceivedGroupState {
+  /** imdn.Message-ID of the object itself. */
+  readonly messageId: string | undefined;
+  readonly state: GroupState;
+  readonly bytes: Buffer;
+  readonly session: ChatSession | undefined;
 }
 
 /** One direction of one conversation in figures. */

@@ -13,31 +13,31 @@
  */
 import {randomUUID} from 'node:crypto';
 import {CpmError} from '../errors.ts';
+import {CONFERENCE_INFO_TYPE} from '../codecs/conference-info.ts';
+import {cpimHeader} from '../codecs/cpim.ts';
+import {isType} from '../codecs/mime.ts';
 import {leafParts, type Part} from '../codecs/multipart.ts';
+import {RESOURCE_LISTS_TYPE, resourceListsPart, type ListEntry} from '../codecs/resource-lists.ts';
 import {formatAcceptContact} from '../codecs/sip-headers/accept-contact.ts';
 import {formatFeatures} from '../codecs/sip-headers/features.ts';
+import {parseNameAddr} from '../codecs/sip-headers/name-addr.ts';
 import {ICSI} from '../cpm/feature-tags.ts';
 import {headerOf, type SipMessage, type SipRequest, type SipResponse} from '../codecs/sip-message.ts';
 import type {TimerValues} from '../embedded-drachtio/timers.ts';
-import {Call, type HeaderList} from './call.ts';
+import type {HeaderList} from './call.ts';
 import {notificationMessage, readMessage, type Notification, type NotificationKind} from './chat-messages.ts';
 import {ChatSession} from './chat-session.ts';
+import {ConferenceWatch} from './conference-watch.ts';
 import {Inbox} from './inbox.ts';
-import type {ReceivedChat, SentMessage} from './ledger.ts';
+import type {ReceivedChat, ReceivedGroupState, SentMessage} from './ledger.ts';
+import {acceptMedia, placeMedia, type MediaCall} from './media-call.ts';
 import type {ConnectionFaults} from './msrp-connection.ts';
-import {createMsrpEndpoint, type MsrpEndpoint, type PeerMedia, type PhoneCertificate} from './msrp-endpoint.ts';
-import type {MsrpSession, ReceivedMessage, SessionBehaviour} from './msrp-session.ts';
+import {createMsrpEndpoint, type MsrpEndpoint, type PhoneCertificate} from './msrp-endpoint.ts';
+import type {ReceivedMessage, SessionBehaviour} from './msrp-session.ts';
 import {publicGruu} from './registrar.ts';
-import {
-  answererRole,
-  describe,
-  mediaOf,
-  offererRole,
-  usualMedia,
-  type MediaProfile,
-  type PhoneMedia,
-} from './session-description.ts';
+import {usualMedia, type MediaProfile} from './session-description.ts';
 import {createUserAgent, type IncomingCall, type UserAgent} from './sip-user-agent.ts';
+import {Subscription} from './subscription.ts';
 
 export interface PhoneOptions {
   /** The public identity: `sip:+15550101@home.example;user=phone`, `tel:+15550101`. */
@@ -68,6 +68,7 @@ export type PhoneEvent =
   | {readonly kind: 'sip'; readonly direction: 'out' | 'in'; readonly message: SipMessage}
   | {readonly kind: 'sent'; readonly message: SentMessage}
   | {readonly kind: 'received'; readonly message: ReceivedChat}
+  | {readonly kind: 'group-state'; readonly message: ReceivedGroupState}
   | {readonly kind: 'notified'; readonly notification: Notification}
   | {
       readonly kind: 'notifies';
@@ -104,6 +105,12 @@ export interface ChatOptions {
   readonly headers?: HeaderList;
 }
 
+export interface GroupOptions extends ChatOptions {
+  readonly subject?: string;
+  /** Whom the list names; without one there is none, as in a re-join. */
+  readonly members?: readonly (string | ListEntry)[];
+}
+
 export interface Phone {
   readonly address: string;
   readonly instance: string | undefined;
@@ -121,6 +128,8 @@ export interface Phone {
   readonly repetitions: Inbox<ReceivedChat>;
   readonly sent: Inbox<SentMessage>;
   readonly notifications: Inbox<Notification>;
+  /** Group State Objects, each time that one came. */
+  readonly groupStates: Inbox<ReceivedGroupState>;
   /** Decides about an invitation; by default it is accepted at once. */
   onInvitation: (invitation: ChatInvitation) => void;
   /** REGISTER; resolves with the 200. Rejects with `Refused`. */
@@ -129,6 +138,13 @@ export interface Phone {
   deregister(): Promise<SipResponse>;
   /** Invites to a chat; resolves once SIP and MSRP are up. Rejects with `Refused`, or `CpmError` 408 without MSRP connection. */
   startChat(to: string, options?: ChatOptions): Promise<ChatSession>;
+  /**
+   * Invites to a group chat. `to` is the address of the conference factory, with the list of members; for a re-join the session identity,
+   * without one; for a re-start either of them, with the ids of the group and its list. Resolves and rejects as `startChat`.
+   */
+  startGroup(to: string, options?: GroupOptions): Promise<ChatSession>;
+  /** Subscribes to the state of a conference. Rejects with `Refused`. */
+  watch(identity: string): Promise<ConferenceWatch>;
   /** Returns a notification about a message that came; resolves once somebody took it. */
   notify(message: ReceivedChat, kind: NotificationKind): Promise<void>;
   /** Any request outside a dialog. */
@@ -148,9 +164,9 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   const repetitions = new Inbox<ReceivedChat>('repeated chat message');
   const sent = new Inbox<SentMessage>('message sent');
   const notifications = new Inbox<Notification>('disposition notification');
+  const groupStates = new Inbox<ReceivedGroupState>('Group State Object');
 
   const endpoint = await createMsrpEndpoint({relay: options.relay, faults: options.faults, tls: options.tls});
-  const isSecure = options.tls !== undefined;
   const userAgent = await createUserAgent({
     identity: options.address,
     user: /^(?:sips?|tel):([^@;]+)/i.exec(options.address)?.[1] ?? 'phone',
@@ -173,6 +189,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     },
   });
 
+  const end = {userAgent, endpoint, media, behaviour: options.behaviour};
+
   function invitationOf(incoming: IncomingCall): ChatInvitation {
     return {
       request: incoming.request,
@@ -185,31 +203,18 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       },
       async accept(headers = []) {
         const [sdp, first] = bodiesOf(incoming.request);
-        const offer = mediaOf(sdp, isSecure);
-        const role = answererRole(offer, media);
-        const msrp = await endpoint.openSession(options.behaviour);
-        const setup = offer.setup === undefined ? undefined : role;
-        const call = await incoming.accept(describe(media, ownMedia(msrp, setup)), headers);
-        const chat = await openChat(call, msrp, offer, role);
+        const chat = await openChat(await acceptMedia(end, incoming, sdp, headers));
         if (first !== undefined) takeMessage(first.contentType, first.bytes, 'session', chat, first);
         return chat;
       },
     };
   }
 
-  function ownMedia({path}: MsrpSession, setup: string | undefined): PhoneMedia {
-    return {path, port: endpoint.port, setup, fingerprint: endpoint.fingerprint};
-  }
-
-  async function openChat(
-    call: Call,
-    msrp: MsrpSession,
-    peer: PeerMedia,
-    role: 'active' | 'passive',
-  ): Promise<ChatSession> {
+  async function openChat({call, msrp, connect}: MediaCall): Promise<ChatSession> {
     const session = new ChatSession({
       call,
       msrp,
+      own: options.address,
       onSent: (message) => {
         if (!sent.items.includes(message)) sent.push(message);
         else sent.changed();
@@ -219,17 +224,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     msrp.listen((message) => {
       takeMessage(message.contentType, message.bytes, 'session', session, message);
     });
-    void call.ended.then(() => {
-      endpoint.closeSession(msrp);
-    });
     sessions.push(session);
-    try {
-      await endpoint.connect(msrp, peer, role);
-      await msrp.bound();
-    } catch (error) {
-      void call.bye([['Reason', 'SIP;cause=408;text="No MSRP connection"']]);
-      throw error;
-    }
+    await connect();
     return session;
   }
 
@@ -246,6 +242,12 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       for (const {messageId, status} of read.notifications) takeNotification({messageId, status, via, bytes});
       return true;
     }
+    if (read.kind === 'group-state') {
+      const message: ReceivedGroupState = {...read, bytes, session};
+      groupStates.push(message);
+      trace({kind: 'group-state', message});
+      return true;
+    }
     if (read.kind !== 'chat' || session === undefined || received === undefined) return read.kind === 'chat';
     const {messageId, cpim, dispositions} = read;
     const message: ReceivedChat = {
@@ -253,6 +255,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       bytes,
       contentType,
       text: cpim.body.toString(),
+      author: cpimHeader(cpim, undefined, 'From') ?? '',
       chunks: received.chunks,
       session,
     };
@@ -280,7 +283,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
 
   async function notify(message: ReceivedChat, kind: NotificationKind): Promise<void> {
     const {session, messageId} = message;
-    const bytes = notificationMessage(messageId, kind);
+    const bytes = notificationMessage(messageId, kind, session.envelope(message.author));
     if (options.notifications !== 'message' && !session.call.over) {
       trace({kind: 'notifies', status: kind, messageId, via: 'session'});
       const outcome = await session.msrp.send(bytes, {contentType: 'message/cpim'});
@@ -291,9 +294,10 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       ['Conversation-ID', session.conversationId],
       ['Contribution-ID', session.contributionId],
     ] as const;
+    const author = session.group === undefined ? session.partner : parseNameAddr(message.author).uri;
     await userAgent.request(
       'MESSAGE',
-      session.partner,
+      author,
       [
         ['Accept-Contact', formatAcceptContact({icsi: ICSI.pagerMessage})],
         ['P-Preferred-Service', ICSI.pagerMessage],
@@ -305,22 +309,41 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   }
 
   async function startChat(to: string, chat: ChatOptions = {}): Promise<ChatSession> {
-    const msrp = await endpoint.openSession(options.behaviour);
-    const offer = describe(media, ownMedia(msrp, media.offerSetup));
-    const outgoing = userAgent.invite(to, offer, [
+    return await invite(to, chat);
+  }
+
+  async function startGroup(to: string, group: GroupOptions = {}): Promise<ChatSession> {
+    const {subject, members, headers = []} = group;
+    const entries = members?.map((member): ListEntry => (typeof member === 'string' ? {uri: member} : member));
+    const list = entries === undefined ? [] : [resourceListsPart(entries, 'recipient-list')];
+    const more: HeaderList = [
+      ...(subject === undefined ? [] : [['Subject', subject] as const]),
+      ...(entries === undefined ? [] : [['Require', 'recipient-list-invite'] as const]),
+      ...headers,
+    ];
+    return await invite(to, {...group, headers: more}, list);
+  }
+
+  async function invite(
+    to: string,
+    {conversationId = randomUUID(), contributionId = randomUUID(), headers = []}: ChatOptions,
+    parts: readonly Pick<Part, 'headers' | 'body'>[] = [],
+  ): Promise<ChatSession> {
+    const ids: HeaderList = [
       ['Accept-Contact', formatAcceptContact({icsi: ICSI.session})],
       ['P-Preferred-Service', ICSI.session],
-      ['Conversation-ID', chat.conversationId ?? randomUUID()],
-      ['Contribution-ID', chat.contributionId ?? randomUUID()],
-      ...(chat.headers ?? []),
-    ]);
-    const call = await outgoing.outcome;
-    if (!(call instanceof Call)) {
-      endpoint.closeSession(msrp);
-      throw new Refused(call);
-    }
-    const answer = mediaOf(call.remoteSdp, isSecure);
-    return await openChat(call, msrp, answer, offererRole(answer));
+      ['Conversation-ID', conversationId],
+      ['Contribution-ID', contributionId],
+    ];
+    const placed = await placeMedia(end, to, [...ids, ...headers], parts);
+    if (!('call' in placed)) throw new Refused(placed);
+    return await openChat(placed);
+  }
+
+  async function watch(identity: string): Promise<ConferenceWatch> {
+    const subscription = await userAgent.subscribe(identity, 'conference', [['Accept', CONFERENCE_INFO_TYPE]]);
+    if (!(subscription instanceof Subscription)) throw new Refused(subscription);
+    return new ConferenceWatch(subscription);
   }
 
   async function register(expires = 3600): Promise<SipResponse> {
@@ -342,6 +365,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     repetitions,
     sent,
     notifications,
+    groupStates,
     onInvitation: (invitation) => {
       invitation.accept().catch((error: unknown) => {
         // The inviter may give up, or go away, at any moment: that is his right. An offer that makes no sense is refused.
@@ -351,6 +375,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     register,
     deregister: () => register(0),
     startChat,
+    startGroup,
+    watch,
     notify,
     request: (method, uri, headers, body) => userAgent.request(method, uri, headers, body),
     async close() {
@@ -364,7 +390,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
 function bodiesOf(invite: SipRequest): [sdp: string, first: ReceivedMessage | undefined] {
   const parts = leafParts(invite.body, headerOf(invite, 'Content-Type') ?? 'application/sdp');
   const isSdp = ({contentType}: Part): boolean => /^application\/sdp\b/i.test(contentType ?? '');
-  const message = parts.find((part) => !isSdp(part));
+  const message = parts.find((part) => !isSdp(part) && !isType(part.contentType, RESOURCE_LISTS_TYPE));
   return [
     parts.find(isSdp)?.body.toString() ?? '',
     message && {messageId: 'INVITE', contentType: message.contentType ?? 'text/plain', bytes: message.body, chunks: 1},

@@ -1,5 +1,6 @@
 /** The SIP side of a simulated phone: calls out and in, MESSAGE, REGISTER, OPTIONS, on a socket of its own (RFC 3261 §8, §13). */
 import {randomUUID} from 'node:crypto';
+import {formatMultipart, type Part} from '../codecs/multipart.ts';
 import {CpmError} from '../errors.ts';
 import {sipUriOf} from '../embedded-drachtio/flow.ts';
 import {
@@ -16,6 +17,7 @@ import {createTransactionLayer, type ServerTransaction} from '../embedded-dracht
 import {createTransport, type Transport} from '../embedded-drachtio/transport.ts';
 import {Call, type HeaderList} from './call.ts';
 import {callerDialog, calleeDialog, cseqNumber, dialogKeyOf, keyOfDialog} from './dialog.ts';
+import {Notifier, Subscription} from './subscription.ts';
 
 export interface UserAgentOptions {
   /** Our public identity, for From. */
@@ -28,6 +30,8 @@ export interface UserAgentOptions {
   /** Where requests outside a dialog go; without it, where their URI leads. */
   readonly proxy: string | undefined;
   readonly protocol: 'udp' | 'tcp';
+  /** Where it listens, both protocols; without it, or with 0, ports of the system's choice. */
+  readonly port?: number | undefined;
   readonly timers?: Partial<TimerValues> | undefined;
   /** Is shown every message that leaves or comes, repetitions too. */
   readonly trace?: ((direction: 'out' | 'in', message: SipMessage) => void) | undefined;
@@ -35,6 +39,8 @@ export interface UserAgentOptions {
   readonly onCall: (incoming: IncomingCall) => void;
   /** A request outside a dialog, INVITE apart; the status is its answer. */
   readonly onRequest: (request: SipRequest) => number;
+  /** Somebody subscribes to something of ours; without a listener `onRequest` answers him. */
+  readonly onSubscription?: ((incoming: IncomingSubscription) => void) | undefined;
 }
 
 /** A call that rings here. */
@@ -47,6 +53,14 @@ export interface IncomingCall {
   refuse(status: number, headers?: HeaderList): void;
   /** Resolves with the Reason of the CANCEL, if one comes before the final answer. */
   readonly cancelled: Promise<string | undefined>;
+}
+
+/** A SUBSCRIBE outside a dialog. */
+export interface IncomingSubscription {
+  readonly request: SipRequest;
+  /** 200, with our Contact or the one that is in the headers; the first NOTIFY is to follow at once (RFC 6665 §4.2.1). */
+  accept(expiresSeconds: number, headers?: HeaderList): Notifier;
+  refuse(status: number): void;
 }
 
 /** A call that we make. */
@@ -62,7 +76,15 @@ export interface OutgoingCall {
 export interface UserAgent {
   /** Our Contact value, parameters included. */
   readonly contact: string;
-  invite(uri: string, sdp: string, headers?: HeaderList): OutgoingCall;
+  /** `From` (without tag), `Contact` and other headers of our own give way to those that are given; `parts` go beside the description. */
+  invite(
+    uri: string,
+    sdp: string,
+    headers?: HeaderList,
+    parts?: readonly Pick<Part, 'headers' | 'body'>[],
+  ): OutgoingCall;
+  /** Subscribes to an event package; resolves with the subscription, or the response that refused it. */
+  subscribe(uri: string, event: string, headers?: HeaderList): Promise<Subscription | SipResponse>;
   /** A request outside a dialog; resolves with its final response (408, 503: none came). */
   request(method: string, uri: string, headers?: HeaderList, body?: Uint8Array): Promise<SipResponse>;
   readonly calls: readonly Call[];
@@ -72,10 +94,14 @@ export interface UserAgent {
 
 /** Opens a user agent on a loopback port of the system's choice. */
 export async function createUserAgent(options: UserAgentOptions): Promise<UserAgent> {
-  const contacts = [options.protocol, options.protocol === 'tcp' ? 'udp' : 'tcp'].map((name) => `${name}:127.0.0.1:0`);
+  const contacts = [options.protocol, options.protocol === 'tcp' ? 'udp' : 'tcp'].map(
+    (name) => `${name}:127.0.0.1:${options.port ?? 0}`,
+  );
   const transport = traced(await createTransport({contacts}), options.trace);
   const contact = `<${sipUriOf(transport.localAddress(options.protocol), options.user)}>${options.contactParameters}`;
   const calls = new Map<string, Call>();
+  const notifiers = new Map<string, Notifier>();
+  const subscriptions = new Map<string, Subscription>();
   const ringing = new Map<ServerTransaction, Ringing>();
   const layer = createTransactionLayer(
     transport,
@@ -103,9 +129,12 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
 
   function onRequest(request: SipRequest, transaction: ServerTransaction): void {
     if (tagOf(request, 'To') !== undefined) {
-      const call = calls.get(dialogKeyOf(request));
-      if (call === undefined) transaction.respond(createResponse(request, 481));
-      else call.receive(request, transaction);
+      const key = dialogKeyOf(request);
+      const end = calls.get(key) ?? notifiers.get(key) ?? subscriptions.get(subscriptionKey(request, 'To'));
+      if (end === undefined) transaction.respond(createResponse(request, 481));
+      else end.receive(request, transaction);
+    } else if (request.method === 'SUBSCRIBE' && options.onSubscription !== undefined) {
+      options.onSubscription(incomingSubscription(request, transaction));
     } else if (request.method === 'INVITE') {
       const ring = new Ringing();
       ringing.set(transaction, ring);
@@ -126,12 +155,14 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
         if (transaction.answered) throw new CpmError('CPM_PHONE_CANCELLED', 487, 'the call was cancelled before');
         const response = transaction.respond(
           createResponse(request, 200, {
-            headers: [
-              ['Contact', contact],
-              ['User-Agent', options.userAgent],
-              ['Content-Type', 'application/sdp'],
-              ...headers,
-            ],
+            headers: over(
+              [
+                ['Contact', contact],
+                ['User-Agent', options.userAgent],
+                ['Content-Type', 'application/sdp'],
+              ],
+              headers,
+            ),
             body: Buffer.from(sdp),
           }),
         );
@@ -147,34 +178,77 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
     };
   }
 
+  function incomingSubscription(request: SipRequest, transaction: ServerTransaction): IncomingSubscription {
+    return {
+      request,
+      accept(expiresSeconds, headers = []) {
+        const all = over([['Contact', contact]], [...headers, ['Expires', String(expiresSeconds)]]);
+        const response = transaction.respond(createResponse(request, 200, {headers: all}));
+        const dialog = calleeDialog(request, transaction.localTag);
+        const key = keyOfDialog(dialog);
+        const own = headerOf(response, 'Contact') ?? contact;
+        const event = headerOf(request, 'Event') ?? '';
+        const notifier = new Notifier({layer, dialog, contact: own, event, onEnd: () => notifiers.delete(key)});
+        notifiers.set(key, notifier);
+        return notifier;
+      },
+      refuse(status) {
+        transaction.respond(createResponse(request, status));
+      },
+    };
+  }
+
+  async function subscribe(uri: string, event: string, headers: HeaderList = []): Promise<Subscription | SipResponse> {
+    const given: HeaderList = [['Event', event], ['Expires', '3600'], ...headers];
+    const request = outside('SUBSCRIBE', uri, given, Buffer.alloc(0));
+    const key = subscriptionKey(request, 'From');
+    const own = headerOf(request, 'Contact') ?? contact;
+    const subscription = new Subscription({layer, request, contact: own, onEnd: () => subscriptions.delete(key)});
+    // The first NOTIFY may be here before the 200 (RFC 6665 §4.1.2.4).
+    subscriptions.set(key, subscription);
+    const response = await send(request, uri);
+    if (response.status >= 300) {
+      subscriptions.delete(key);
+      return response;
+    }
+    subscription.established(callerDialog(request, response));
+    return subscription;
+  }
+
   function addCall(made: Pick<Call, 'dialog' | 'role' | 'invite' | 'response'> & {readonly localSdp: string}): Call {
     const key = keyOfDialog(made.dialog);
     const remoteSdp = (made.role === 'caller' ? made.response : made.invite).body.toString();
-    const call = new Call({...made, remoteSdp, layer, contact, onEnd: () => calls.delete(key)});
+    const own = headerOf(made.role === 'caller' ? made.invite : made.response, 'Contact') ?? contact;
+    const call = new Call({...made, remoteSdp, layer, contact: own, onEnd: () => calls.delete(key)});
     calls.set(key, call);
     return call;
   }
 
   function outside(method: string, uri: string, headers: HeaderList, body: Uint8Array): SipRequest {
-    return createRequest(
-      method,
-      uri,
-      [
-        ['Max-Forwards', '70'],
-        ['From', `<${options.identity}>;tag=${layer.newTag()}`],
-        ['To', `<${method === 'REGISTER' ? options.identity : uri}>`],
-        ['Call-ID', randomUUID()],
-        ['CSeq', `1 ${method}`],
-        ['Contact', contact],
-        ['User-Agent', options.userAgent],
-        ...headers,
-      ],
-      body,
+    const own: HeaderList = [
+      ['Max-Forwards', '70'],
+      ['From', `<${options.identity}>`],
+      ['To', `<${method === 'REGISTER' ? options.identity : uri}>`],
+      ['Call-ID', randomUUID()],
+      ['CSeq', `1 ${method}`],
+      ['Contact', contact],
+      ['User-Agent', options.userAgent],
+    ];
+    const tag = layer.newTag();
+    const all = over(own, headers).map(([name, value]): HeaderList[number] =>
+      name === 'From' ? [name, `${value};tag=${tag}`] : [name, value],
     );
+    return createRequest(method, uri, all, body);
   }
 
-  function invite(uri: string, sdp: string, headers: HeaderList = []): OutgoingCall {
-    const request = outside('INVITE', uri, [['Content-Type', 'application/sdp'], ...headers], Buffer.from(sdp));
+  function invite(
+    uri: string,
+    sdp: string,
+    headers: HeaderList = [],
+    parts: readonly Pick<Part, 'headers' | 'body'>[] = [],
+  ): OutgoingCall {
+    const {contentType, body} = parts.length === 0 ? {contentType: sdpType, body: Buffer.from(sdp)} : mixed(sdp, parts);
+    const request = outside('INVITE', uri, [['Content-Type', contentType], ...headers], body);
     const provisionals: SipResponse[] = [];
     let cancel: (reason?: string) => void = () => undefined;
     const outcome = new Promise<Call | SipResponse>((resolve) => {
@@ -212,17 +286,22 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
     };
   }
 
+  /** Resolves with the final response. */
+  function send(request: SipRequest, uri: string): Promise<SipResponse> {
+    return new Promise((resolve) => {
+      layer.request(request, addressOfUri(options.proxy ?? uri), {
+        onResponse: (response) => {
+          if (response.status >= 200) resolve(response);
+        },
+      });
+    });
+  }
+
   return {
     contact,
     invite,
-    request: (method, uri, headers = [], body = Buffer.alloc(0)) =>
-      new Promise((resolve) => {
-        layer.request(outside(method, uri, headers, body), addressOfUri(options.proxy ?? uri), {
-          onResponse: (response) => {
-            if (response.status >= 200) resolve(response);
-          },
-        });
-      }),
+    subscribe,
+    request: (method, uri, headers = [], body = Buffer.alloc(0)) => send(outside(method, uri, headers, body), uri),
     get calls() {
       return [...calls.values()];
     },
@@ -233,6 +312,28 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       await transport.close();
     },
   };
+}
+
+const sdpType = 'application/sdp';
+
+/** Headers of our own, less those that are given, and the given ones. */
+function over(own: HeaderList, given: HeaderList): HeaderList {
+  const names = new Set(given.map(([name]) => name));
+  return [...own.filter(([name]) => !names.has(name)), ...given];
+}
+
+function mixed(sdp: string, parts: readonly Pick<Part, 'headers' | 'body'>[]): {contentType: string; body: Buffer} {
+  const boundary = `parts-${randomUUID()}`;
+  const description = {headers: [{name: 'Content-Type', value: sdpType}], body: Buffer.from(sdp)};
+  return {
+    contentType: `multipart/mixed;boundary="${boundary}"`,
+    body: formatMultipart([description, ...parts], boundary),
+  };
+}
+
+/** By what a NOTIFY finds our subscription, before its 200 as well; `ours` is the header that has our tag. */
+function subscriptionKey(request: SipRequest, ours: 'From' | 'To'): string {
+  return `${headerOf(request, 'Call-ID') ?? ''} ${tagOf(request, ours) ?? ''}`;
 }
 
 /** The same transport, with somebody looking at what passes. */
