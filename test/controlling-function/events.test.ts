@@ -89,7 +89,7 @@ test('RFC 4575 §4.4: a focus may tell everything each time', async (t) => {
   t.deepEqual([...new Set(conference.events.told.items.map(({document}) => document.state))], ['full']);
 });
 
-test('8.3.2.3 T12: whatever the focus tells before it ends a session, those who were in it stay known', async (t) => {
+test('RFC 4575 §4.6 T12: whatever the focus tells before it ends a session, those who were in it stay known', async (t) => {
   for (const first of ['deleted', 'departed'] as const) {
     const {focus, phones} = await group(t);
     const [alice, bob, carol] = phones;

@@ -136,7 +136,7 @@ test('CPM-CF 8.2.2.7: a session that timed out is over for all, and starts again
   t.is(focus.conferences.items.length, 2);
 });
 
-test('8.3.2.3: the BYE of a removal says 410 and by whom; the removed one stays out, the others stay in', async (t) => {
+test('RFC 3892 §3: the BYE of a removal says 410 and by whom; the removed one stays out, the others stay in', async (t) => {
   const {focus, phones} = await group(t);
   const [alice, bob, carol] = phones;
   const chat = await alice.startGroup(focus.factory, lunch);
@@ -160,7 +160,7 @@ test('8.3.2.3: the BYE of a removal says 410 and by whom; the removed one stays 
   t.is(gone.response.status, 404);
 });
 
-test('8.3.2.3: a session ends with any Reason, or without one', async (t) => {
+test('RFC 3326 §2: a session ends with any Reason, or without one', async (t) => {
   const {focus, phones} = await group(t);
   const [alice] = phones;
   for (const [number, reason] of [
@@ -214,7 +214,7 @@ test('RFC 3261 §8.1.3.1: a controlling function that was killed is silent, and 
   t.not(again.group?.identity, identity);
 });
 
-test('8.3.2.9.1.2 C8: a phone takes a Group State Object as what it is, and shows it to nobody as a message', async (t) => {
+test('RFC 5438 §6.3: a phone takes a Group State Object as what it is, and shows it to nobody as a message', async (t) => {
   const {focus, phones} = await group(t);
   const [alice, bob] = phones;
   const chat = await alice.startGroup(focus.factory, lunch);
