@@ -4,7 +4,7 @@ import type {GroupSession} from '../cpm/group-session.ts';
  * The group sessions of served users, durable: they outlive dialogs and processes (CPM-CF 8.3.2.9.1.2, 8.3.2.9.1.3).
  *
  * Every promise resolves only after the change is durable, and rejects with `CPM_STORE_AWAY` (503) when the store cannot be reached in time;
- * whether the change was made is then open. Every call may be repeated.
+ * whether the change was made is then open. Every call may be repeated. A field that may be left out, and is undefined, comes back left out.
  */
 export interface GroupSessions {
   /** Writes a group session, in place of what was known of it under its user and Contribution-ID. */

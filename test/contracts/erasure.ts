@@ -32,7 +32,14 @@ export function erasureContract(test: TestFn, name: string, open: OpenStore): vo
     await queue.markSent([sent?.id ?? ''], 1);
     await queue.hold({by: 'message', value: large?.id ?? ''}, 1, 1);
 
-    t.deepEqual(await store.erase(bob), {messagesTo: 4, messagesFrom: 2, recorded: 0, identities: 2, registrations: 1});
+    t.deepEqual(await store.erase(bob), {
+      messagesTo: 4,
+      messagesFrom: 2,
+      recorded: 0,
+      groups: 0,
+      identities: 2,
+      registrations: 1,
+    });
     for (const key of [bob, bobsOther]) {
       t.deepEqual(await queue.trace({by: 'user', value: key}, everything), []);
       t.deepEqual(await queue.trace({by: 'sender', value: key}, everything), []);
@@ -48,7 +55,14 @@ export function erasureContract(test: TestFn, name: string, open: OpenStore): vo
     t.deepEqual(ledger, {accepted: 7, pending: 1, held: 0, delivered: 1, expired: 0, dropped: 5, failed: 0});
     t.true(addsUp(ledger));
 
-    t.deepEqual(await store.erase(bob), {messagesTo: 0, messagesFrom: 0, recorded: 0, identities: 0, registrations: 0});
+    t.deepEqual(await store.erase(bob), {
+      messagesTo: 0,
+      messagesFrom: 0,
+      recorded: 0,
+      groups: 0,
+      identities: 0,
+      registrations: 0,
+    });
     t.is((await queue.enqueue([newMessage({imdnMessageId: 'Settled'})]))[0]?.outcome, 'stored');
   });
 
@@ -59,6 +73,7 @@ export function erasureContract(test: TestFn, name: string, open: OpenStore): vo
       messagesTo: 0,
       messagesFrom: 0,
       recorded: 0,
+      groups: 0,
       identities: 0,
       registrations: 0,
     });

@@ -5,6 +5,8 @@ import type {Store} from '../../lib/ports/store.ts';
 export interface StoreUnderTest {
   readonly store: Store;
   letPass(milliseconds: number): Promise<void>;
+  /** The same store in its next life. */
+  restart(): Promise<Store>;
 }
 
 /** Opens one, and closes it when the test is over. */

@@ -5,6 +5,7 @@ import {systemClock} from '../../ports/clock.ts';
 import type {Clock} from '../../ports/clock.ts';
 import type {DeferredQueue} from '../../ports/deferred-queue.ts';
 import type {DialogRecords} from '../../ports/dialog-records.ts';
+import type {GroupSessions} from '../../ports/group-sessions.ts';
 import {randomIds} from '../../ports/ids.ts';
 import type {Ids} from '../../ports/ids.ts';
 import type {Leases} from '../../ports/leases.ts';
@@ -61,6 +62,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   return {
     deferredQueue: deferredQueue(channel),
     messageStore: messageStore(channel),
+    groupSessions: groupSessions(channel),
     registrations: known,
     leases: leases(channel, clock, ids),
     dialogRecords: dialogRecords(channel),
@@ -130,6 +132,10 @@ function callWithBytes(
     bytes: copies.reduce((sum, {bytes}) => sum + bytes.byteLength, 0),
     transfer: copies.map(({bytes}) => bytes.buffer),
   });
+}
+
+function groupSessions(channel: Channel): GroupSessions {
+  return remote(channel, 'groupSessions', ['put', 'get', 'ofUser', 'standingOf', 'adopt', 'forget']);
 }
 
 function registrations(channel: Channel): Registrations {

@@ -3,6 +3,7 @@ import type {Erased} from '../../ports/store.ts';
 import {countTotal} from './count-total.ts';
 import {sqliteCode} from './database.ts';
 import type {Database, Query} from './database.ts';
+import {eraseGroups} from './group-sessions.ts';
 import {eraseStored} from './message-store.ts';
 
 /** What is deleted is overwritten (`secure_delete`), in the rows themselves; see `scrub`. */
@@ -28,6 +29,7 @@ export function erase(database: Database, servedUser: string): Erased {
     messagesTo: sum((key) => eraseMessages('served_user', key)),
     messagesFrom: sum((key) => eraseMessages('sender', key)),
     recorded: sum((key) => eraseStored(database, key)),
+    groups: sum((key) => eraseGroups(database, key)),
     registrations: sum((key) => database.run('DELETE FROM registration WHERE served_user = ?', key).changes),
     identities: sum(
       (key) => database.run('DELETE FROM identity WHERE identity = ? OR served_user = ?', key, key).changes,

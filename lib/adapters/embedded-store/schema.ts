@@ -97,6 +97,20 @@ const migrations: readonly (readonly string[])[] = [
     'CREATE INDEX stored_age ON stored (stored_at)',
     'CREATE TABLE stored_body (sequence INTEGER PRIMARY KEY, bytes BLOB NOT NULL)',
   ],
+  // What outlives the dialogs of groups.
+  [
+    `CREATE TABLE group_session (
+      served_user TEXT NOT NULL,
+      contribution_id TEXT NOT NULL,
+      node TEXT NOT NULL,
+      standing TEXT NOT NULL,
+      changed_at INTEGER NOT NULL,
+      session TEXT NOT NULL,
+      PRIMARY KEY (served_user, contribution_id)
+    )`,
+    `CREATE INDEX group_standing ON group_session (node, served_user, contribution_id) WHERE standing = 'active'`,
+    `CREATE INDEX group_over ON group_session (changed_at) WHERE standing <> 'active'`,
+  ],
 ];
 
 /** Brings the file to the newest version, inside the caller's transaction. Throws `CPM_STORE_SCHEMA` for a file that is newer, or somebody else's. */

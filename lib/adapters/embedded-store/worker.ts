@@ -6,6 +6,7 @@ import type {Database} from './database.ts';
 import {deferredQueue} from './deferred-queue.ts';
 import {dialogRecords} from './dialog-records.ts';
 import {erase, scrub} from './erase.ts';
+import {groupSessions} from './group-sessions.ts';
 import {leases} from './leases.ts';
 import {messageStore} from './message-store.ts';
 import type {CallMessage, CallResult, FromWorker, ToWorker, WorkerOptions} from './protocol.ts';
@@ -40,6 +41,7 @@ function serve(options: WorkerOptions): void {
     leases: leases(database),
     dialogRecords: dialogRecords(database),
     messageStore: messageStore(database),
+    groupSessions: groupSessions(database),
     store: {
       /** A real write, so that it says whether writing is possible. */
       probe: (now: number) => {

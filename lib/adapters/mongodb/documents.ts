@@ -1,6 +1,7 @@
 /** What the collections hold. Times are milliseconds since 1970, except where a server compares them with its own clock. */
 import type {DeferredMessage, OriginalSession, PendingState, Settlement} from '../../cpm/deferred-message.ts';
 import type {HistoryEntry} from '../../cpm/history.ts';
+import type {GroupSession} from '../../cpm/group-session.ts';
 import type {NewStoredObject} from '../../cpm/stored-object.ts';
 import type {Db} from 'mongodb';
 import type {Registration} from '../../ports/registrations.ts';
@@ -57,6 +58,12 @@ export interface StoredDocument extends Omit<NewStoredObject, 'bytes' | 'directi
   readonly parts?: number;
 }
 
+/** Unique by its user and Contribution-ID. */
+export interface GroupSessionDocument extends Omit<GroupSession, 'subject' | 'offer'> {
+  readonly subject?: string;
+  readonly offer?: string;
+}
+
 /** Last sequence of one (served user, sender), or of what is recorded for a user. */
 export interface SequenceDocument {
   readonly _id: string;
@@ -104,6 +111,7 @@ export const collections = {
   parts: (database: Db) => database.collection<PartDocument>('parts'),
   stored: (database: Db) => database.collection<StoredDocument>('stored'),
   storedParts: (database: Db) => database.collection<PartDocument>('storedParts'),
+  groupSessions: (database: Db) => database.collection<GroupSessionDocument>('groupSessions'),
   sequences: (database: Db) => database.collection<SequenceDocument>('sequences'),
   forgotten: (database: Db) => database.collection<ForgottenDocument>('totals'),
   registrations: (database: Db) => database.collection<RegistrationDocument>('registrations'),

@@ -13,6 +13,7 @@ export async function erase(database: Db, servedUser: string, at: number, token:
   const messagesTo = await eraseMessages(database, {servedUser: {$in: keys}}, at, token);
   const messagesFrom = await eraseMessages(database, {sender: {$in: keys}}, at, token);
   const recorded = await removeStored(database, {$or: [{servedUser: {$in: keys}}, {from: {$in: keys}}]});
+  const {deletedCount: groups} = await collections.groupSessions(database).deleteMany({servedUser: {$in: keys}});
   for (const key of keys.map((one) => JSON.stringify(one).replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')))
     await collections.sequences(database).deleteMany({_id: {$regex: `^\\[${key},|,${key}\\]$`}});
   const {deletedCount: registrations} = await collections.registrations(database).deleteMany({_id: {$in: keys}});
@@ -20,7 +21,7 @@ export async function erase(database: Db, servedUser: string, at: number, token:
   const {deletedCount: identities} = await collections
     .identities(database)
     .deleteMany({$or: [{_id: {$in: keys}}, {servedUser: {$in: keys}}]});
-  return {messagesTo, messagesFrom, recorded, registrations, identities};
+  return {messagesTo, messagesFrom, recorded, groups, registrations, identities};
 }
 
 /** What waits is settled first, so that its counts go where those of all settled messages go. */

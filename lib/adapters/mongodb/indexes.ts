@@ -6,7 +6,15 @@ import {isDuplicateKey} from './connection.ts';
 
 export interface Index {
   readonly collection:
-    'messages' | 'parts' | 'stored' | 'storedParts' | 'sequences' | 'identities' | 'leases' | 'dialogs';
+    | 'messages'
+    | 'parts'
+    | 'stored'
+    | 'storedParts'
+    | 'groupSessions'
+    | 'sequences'
+    | 'identities'
+    | 'leases'
+    | 'dialogs';
   readonly name: string;
   readonly key: Record<string, 1>;
   readonly options?: Omit<IndexDescription, 'key' | 'name'>;
@@ -42,6 +50,19 @@ export const indexes: readonly Index[] = [
   {collection: 'stored', name: 'author', key: {from: 1}},
   {collection: 'stored', name: 'age', key: {storedAt: 1}},
   {collection: 'storedParts', name: 'written', key: {writtenAt: 1}},
+  {
+    collection: 'groupSessions',
+    name: 'group',
+    key: {servedUser: 1, contributionId: 1},
+    options: {unique: true},
+  },
+  {
+    collection: 'groupSessions',
+    name: 'standing',
+    key: {node: 1, servedUser: 1, contributionId: 1},
+    options: {partialFilterExpression: {standing: 'active'}},
+  },
+  {collection: 'groupSessions', name: 'over', key: {standing: 1, changedAt: 1}},
   {collection: 'sequences', name: 'value', key: {value: 1}},
   {collection: 'identities', name: 'user', key: {servedUser: 1}},
   {collection: 'leases', name: 'node', key: {node: 1}},
@@ -49,7 +70,7 @@ export const indexes: readonly Index[] = [
 ];
 
 /** Raised with every change of the documents that an older program would misread. */
-const schemaVersion = 3;
+const schemaVersion = 4;
 
 /** Creates what is missing. Throws `CPM_STORE_SCHEMA` when a newer program has been at this database. */
 export async function prepare(database: Db): Promise<void> {

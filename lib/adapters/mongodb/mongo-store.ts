@@ -8,6 +8,7 @@ import {Connection} from './connection.ts';
 import {deferredQueue} from './deferred-queue.ts';
 import {dialogRecords} from './dialog-records.ts';
 import {erase} from './erase.ts';
+import {groupSessions} from './group-sessions.ts';
 import {prepare} from './indexes.ts';
 import {leases} from './leases.ts';
 import {messageStore} from './message-store.ts';
@@ -55,6 +56,7 @@ export function openMongoStore(options: MongoStoreOptions): Store {
   return {
     deferredQueue: deferredQueue(room),
     messageStore: messageStore(room),
+    groupSessions: groupSessions(connection, longMilliseconds),
     registrations: registrations(connection),
     leases: leases(connection, ids),
     dialogRecords: dialogRecords(connection),

@@ -45,7 +45,7 @@ test('E8: a file of a newer program, of another program or of no database is ref
   await writeFile(text, 'This is not a database. '.repeat(100));
 
   for (const [path, words] of [
-    [newer, 'has schema version 99, this program knows up to 3'],
+    [newer, 'has schema version 99, this program knows up to 4'],
     [foreign, 'is a database of another program'],
     [text, 'is not a store file'],
   ] as const) {

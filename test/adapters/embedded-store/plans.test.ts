@@ -4,6 +4,7 @@ import Libsql from 'libsql';
 import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
 import * as queries from '../../../lib/adapters/embedded-store/queries.ts';
 import {trace} from '../../../lib/adapters/embedded-store/selections.ts';
+import {queries as groupQueries} from '../../../lib/adapters/embedded-store/group-sessions.ts';
 import type {Selection} from '../../../lib/ports/deferred-queue.ts';
 import {newMessage} from '../../support/deferred-messages.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
@@ -65,11 +66,7 @@ test('8.3.2.9.1.1 A0 T64: with 100,000 pending messages every statement of the q
 
   const file = new Libsql(path);
   t.teardown(() => file.close());
-  const planOf = (sql: string): string => {
-    const parameters = Array.from({length: sql.split('?').length - 1}, () => 1);
-    const steps = file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(parameters) as {detail: string}[];
-    return steps.map((step) => step.detail).join('; ');
-  };
+  const planOf = (sql: string): string => planIn(file, sql);
   for (const [name, index] of Object.entries(plans))
     t.is(planOf(queries[name as keyof typeof plans]), `SEARCH message ${index}`, name);
   const message = 'SEARCH message USING INTEGER PRIMARY KEY (rowid=?); REUSE LIST SUBQUERY 1';
@@ -77,3 +74,24 @@ test('8.3.2.9.1.1 A0 T64: with 100,000 pending messages every statement of the q
   for (const [by, plan] of Object.entries(selections))
     t.regex(planOf(trace(by as Selection['by'], 'sequence > ?')), plan, by);
 });
+
+test('8.3.2.9.1.2: every statement on group sessions goes by an index and sorts nothing', async (t) => {
+  const path = join(await temporaryFolder(t), 'store.db');
+  await (await openEmbeddedStore({path})).close();
+  const file = new Libsql(path);
+  t.teardown(() => file.close());
+  const plans: Readonly<Record<keyof typeof groupQueries, string>> = {
+    get: 'INDEX sqlite_autoindex_group_session_1 (served_user=? AND contribution_id=?)',
+    ofUser: 'INDEX sqlite_autoindex_group_session_1 (served_user=? AND contribution_id>?)',
+    standingOf: 'INDEX group_standing (node=? AND (served_user,contribution_id)>(?,?))',
+    over: 'INDEX group_over (changed_at<?)',
+  };
+  for (const [name, plan] of Object.entries(plans))
+    t.is(planIn(file, groupQueries[name as keyof typeof plans]), `SEARCH group_session USING ${plan}`, name);
+});
+
+function planIn(file: Libsql.Database, sql: string): string {
+  const parameters = Array.from({length: sql.split('?').length - 1}, () => 1);
+  const steps = file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(parameters) as {detail: string}[];
+  return steps.map((step) => step.detail).join('; ');
+}

@@ -23,7 +23,15 @@ function recorder(answer: Partial<Operator> = {}): {readonly operator: Operator;
     change: (...args) => (asked.push(['change', ...args]), Promise.resolve({messages: 2, users: 1})),
     erase: (...args) => (
       asked.push(['erase', ...args]),
-      Promise.resolve({messagesTo: 1, messagesFrom: 0, recorded: 0, identities: 1, registrations: 1, kept: []})
+      Promise.resolve({
+        messagesTo: 1,
+        messagesFrom: 0,
+        recorded: 0,
+        groups: 0,
+        identities: 1,
+        registrations: 1,
+        kept: [],
+      })
     ),
     ...answer,
   };
