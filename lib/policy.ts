@@ -11,6 +11,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     homeDomain: sip.homeDomain,
     deferredMsgMgmtUri: cpm.deferredMsgMgmtUri,
     originatingSessions: cpm.originatingSessions,
+    terminatingSessions: cpm.terminatingSessions,
     outboundProxy: sip.outboundProxy,
     trusts: trustOf(sip.trustedPeers),
     originatingMarker: sip.directionMarkers.originating,

@@ -52,6 +52,12 @@ export const cpm = z
       .describe(
         '1-1 sessions that served users begin: `proxy` lets them pass, record-routed, media past the PF; `b2bua` joins two legs, as their recording needs, unless the side of the one called does so here (8.2.2).',
       ),
+    terminatingSessions: z
+      .enum(['b2bua', 'proxy'])
+      .default('b2bua')
+      .describe(
+        '1-1 sessions to served users: `b2bua` joins two legs, so that what a device loses is kept; `proxy` lets the INVITE itself go on, record-routed, media past the PF, and accepts where no device does (8.3.2.3).',
+      ),
     refusalPolicy,
     deferStopsDelivery: z
       .array(finalStatus)

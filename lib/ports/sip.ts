@@ -45,6 +45,13 @@ export interface IncomingInvite extends IncomingRequest {
    * offered a session timer below 90 s, which has got its 422 then. An offered timer is taken (RFC 4028 §9).
    */
   accept(reply: SipReply): Promise<SipDialog>;
+  /**
+   * Lets it go on to the devices, record-routed, and takes it back when none of them took it: it comes again, then, with `refusedBy`. Silent
+   * devices are given up after `milliseconds`; how long one may ring the server knows. Resolves when the INVITE is with the devices, or back.
+   */
+  proxyToDevices(options: {readonly nextHop: string | undefined; readonly milliseconds: number}): Promise<void>;
+  /** What the devices answered, where it went to them and is back: only accepting or refusing is left. Undefined for what comes from the network. */
+  readonly refusedBy: readonly number[] | undefined;
   /** The inviter gave up; the 487 has gone out. Called at once when it already happened. */
   onCancel: ((reason: string | undefined) => void) | undefined;
   readonly cancelled: boolean;

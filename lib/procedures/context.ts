@@ -29,6 +29,8 @@ export interface Policy {
   readonly deferredMsgMgmtUri: string;
   /** Whether the PF has the media of sessions that its users begin, or lets them pass. */
   readonly originatingSessions: 'proxy' | 'b2bua';
+  /** Whether the PF has the media of sessions to which users who are there are invited, or lets them pass (row B1). */
+  readonly terminatingSessions: 'proxy' | 'b2bua';
   /** Next hop of what the PF originates where no Route is given. */
   readonly outboundProxy: string | undefined;
   /** Whether P-Asserted-* and P-Served-User of this address are believed. */

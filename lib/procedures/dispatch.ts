@@ -23,7 +23,7 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *
  *   REGISTER of the S-CSCF        → registration/third-party-register
  *   INVITE  CPM session, 1-1, of a served user → originating/session-invitation, or on along its Route, as configured
- *           CPM session, 1-1, to a served user → terminating/session-invitation
+ *           CPM session, 1-1, to a served user → terminating/session-invitation, which may let it pass to his devices
  *           the PF's own, handed back by the core → on along its Route (T35)
  *   MESSAGE of a served user      → noted if it is a notification
  *           standalone, to a served user who is off → terminating/pager-message; all others on along their Route

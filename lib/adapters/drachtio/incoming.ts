@@ -6,6 +6,7 @@ import type {SipServer} from './connection.ts';
 import {DrachtioDialog, ownContact, sessionTimer} from './dialog.ts';
 import {parseHeaders, withDefaults} from './headers.ts';
 import {proxyTarget} from './proxy-target.ts';
+import type {Proxied} from './proxied.ts';
 import {reply, requestView, sendReply} from './reply.ts';
 import type {SrfMessage, SrfRequest, SrfResponse} from './srf-types.ts';
 
@@ -19,7 +20,10 @@ export interface IncomingOptions {
   /** `host:port` at which the network reaches us through this server. */
   readonly ownAddresses: (server: SipServer) => readonly string[];
   /** Puts our Contact on the server that the request came through. */
+  /** Where the server itself is reached. */
+  readonly uriOf: (server: SipServer) => string;
   readonly ownHeaders: (headers: Readonly<Record<string, string>>, server: SipServer) => Record<string, string>;
+  readonly proxied: Proxied;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,7 +33,7 @@ export class DrachtioRequest implements IncomingRequest {
   readonly method: string;
   readonly uri: string;
   readonly callId: string;
-  readonly source: IncomingRequest['source'];
+  source: IncomingRequest['source'];
   readonly server: string;
   /** Lets go of the connection: the request is over, as far as it is ours. */
   protected readonly letGo: () => void;
@@ -77,14 +81,10 @@ export class DrachtioRequest implements IncomingRequest {
   }
 
   async proxy(): Promise<void> {
-    const {server, ownAddresses, log} = this.options;
+    const {server, log} = this.options;
     if (!this.settle('proxying')) return;
-    const destination = proxyTarget(this, ownAddresses(server));
-    if (destination === undefined) {
-      this.settled = false;
-      return this.respond(this.uri.toLowerCase().startsWith('sip') ? 404 : 416);
-    }
-
+    const destination = this.target();
+    if (destination === undefined) return this.respondNowhere();
     await new Promise<void>((resolve) => {
       const release = server.ifLost(resolve);
       this.req.proxy({destination: [destination], remainInDialog: this.method === 'INVITE'}, (error) => {
@@ -95,6 +95,16 @@ export class DrachtioRequest implements IncomingRequest {
       });
     });
     this.letGo();
+  }
+
+  /** Where it goes on to. */
+  protected target(): string | undefined {
+    return proxyTarget(this, this.options.ownAddresses(this.options.server));
+  }
+
+  protected async respondNowhere(): Promise<void> {
+    this.settled = false;
+    await this.respond(this.uri.toLowerCase().startsWith('sip') ? 404 : 416);
   }
 
   /** True for the first final answer; a second one is dropped and logged. */
@@ -109,11 +119,15 @@ export class DrachtioRequest implements IncomingRequest {
 
 /** An INVITE that begins a dialog. */
 export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
+  readonly refusedBy: readonly number[] | undefined;
   #onCancel: IncomingInvite['onCancel'];
   #cancel: {readonly reason: string | undefined} | undefined;
 
   constructor(req: SrfRequest, res: SrfResponse, options: IncomingOptions) {
     super(req, res, options);
+    const before = options.proxied.returned(this, options.ownAddresses(options.server));
+    this.refusedBy = before?.statuses;
+    if (before !== undefined) this.source = before.source;
     req.on('cancel', (message: SrfMessage) => {
       this.#cancel = {reason: parseHeaders(message.raw ?? '').get('reason')};
       this.settled = true;
@@ -139,6 +153,37 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
   override async respond(status: number, answer: SipReply = {}): Promise<void> {
     // The server has sent the 487 already.
     if (!this.cancelled) await super.respond(status, answer);
+  }
+
+  async proxyToDevices({nextHop, milliseconds}: Parameters<IncomingInvite['proxyToDevices']>[0]): Promise<void> {
+    const {server, log, proxied, uriOf} = this.options;
+    if (!this.settle('proxying')) return;
+    const target = this.header('Route') === undefined && nextHop !== undefined ? nextHop : this.target();
+    if (target === undefined) return this.respondNowhere();
+    await new Promise<void>((resolve) => {
+      const told = proxied.begin(this);
+      const over = (): void => {
+        release();
+        told.end();
+        resolve();
+      };
+      const release = server.ifLost(over);
+      // One after the other: what the devices do not take, the server brings back to us.
+      const options = {
+        remainInDialog: true,
+        stackTxnId: this.req.stackTxnId,
+        fullResponse: true,
+        provisionalTimeout: `${milliseconds}ms`,
+        finalTimeout: `${milliseconds}ms`,
+      } as const;
+      this.req._agent.proxy(this.req, {...options, destination: [target, uriOf(server)]}, ([what, which], raw) => {
+        const status = Number(/^SIP\/2\.0 (\d{3})/.exec(raw ?? '')?.[1]);
+        if (status >= 300) told.refused(status);
+        if (what === 'NOK') log.warn({error: which, method: this.method}, 'a request could not be proxied');
+        if (what === 'NOK' || which === 'done') over();
+      });
+    });
+    this.letGo();
   }
 
   async accept(answer: SipReply): Promise<SipDialog> {

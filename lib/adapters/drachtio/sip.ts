@@ -16,6 +16,7 @@ import type {SipListener} from './listener.ts';
 import {sendInvite, unsentInvite} from './outgoing-invite.ts';
 import {withDefaults} from './headers.ts';
 import {requestView, sendReply} from './reply.ts';
+import {createProxied} from './proxied.ts';
 import {isOwnUri} from './proxy-target.ts';
 import type {SrfRequest, SrfResponse} from './srf-types.ts';
 import {DrachtioSubscription, grantedSeconds} from './subscription.ts';
@@ -72,14 +73,17 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
     return server;
   }
 
-  function contactOf(server: SipServer): string {
+  /** Where the server itself is reached, by `host` where another name than its own is given. */
+  function uriOf(server: SipServer, host?: string): string {
     const own =
       server.hostPorts.find((entry) => entry.startsWith('udp/')) ?? server.hostPorts[0] ?? 'udp/localhost:5060';
     const [protocol, address = ''] = own.split('/');
     const port = address.slice(address.lastIndexOf(':'));
-    const reached = options.contactHost === undefined ? address : `${options.contactHost}${port}`;
+    const reached = host === undefined ? address : `${host}${port}`;
     return `sip:${reached}${protocol === 'udp' ? '' : `;transport=${protocol ?? 'tcp'}`}`;
   }
+
+  const contactOf = (server: SipServer): string => uriOf(server, options.contactHost);
 
   function firstContact(): string {
     const server = servers.find(({connected}) => connected) ?? servers[0];
@@ -173,7 +177,16 @@ export function createSip(options: DrachtioSipOptions): DrachtioSip {
       return 481;
     },
     async attach(handlers, {fallback}) {
-      const attaching = {byeAnswerMilliseconds, ownHeaders, ownAddresses, takeNotify, clock, log};
+      const attaching = {
+        byeAnswerMilliseconds,
+        ownHeaders,
+        ownAddresses,
+        uriOf,
+        proxied: createProxied(),
+        takeNotify,
+        clock,
+        log,
+      };
       for (const server of servers)
         attachHandlers(handlers, fallback, {srf: server.srf, serverOf: () => server}, attaching);
       if (listener !== undefined) attachHandlers(handlers, fallback, listener, attaching);

@@ -24,11 +24,26 @@ export interface SrfRequest extends EventEmitter {
   get(name: string): string | undefined;
   cancel(options: {headers: Record<string, string>}, sent: (error: unknown) => void): void;
   proxy(options: SrfProxyOptions, done: (error: unknown, result?: {finalStatus?: number}) => void): void;
+  readonly _agent: SrfProxyAgent;
 }
 
 export interface SrfProxyOptions {
   destination: string[];
   remainInDialog: boolean;
+}
+
+/** What is behind `proxy`: it tells of each final answer when that comes, not only at the end. */
+export interface SrfProxyAgent {
+  proxy(
+    req: SrfRequest,
+    options: SrfProxyOptions & {
+      stackTxnId: string;
+      fullResponse: true;
+      provisionalTimeout: string;
+      finalTimeout: string;
+    },
+    told: (token: readonly string[], raw?: string) => void,
+  ): void;
 }
 
 export interface SrfResponse extends EventEmitter {

@@ -29,6 +29,11 @@ export async function handleSessionInvitation(
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
   const answer = await context.hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return refuseForPlugin(context, invite, answer);
+  if (answer !== 'keep' && (await isProxied(context, invite, invitation))) {
+    log.info(where, 'an invitation goes on to the devices, and comes back if none takes it');
+    return invite.proxyToDevices({nextHop: policy.outboundProxy, milliseconds: policy.inviteMilliseconds});
+  }
+
   let leg: Leg | undefined;
   let session: ChatSession;
   try {
@@ -49,14 +54,17 @@ export async function handleSessionInvitation(
   };
   // While a delivery to this user runs, his devices are not rung twice at a time; if it is a long one, what is new queues behind it.
   const idle = await deliveries.idle(invitation.servedUser, patienceMilliseconds);
-  const rings = idle && !invite.cancelled && answer !== 'keep';
+  const rings = idle && !invite.cancelled && answer !== 'keep' && invite.refusedBy === undefined;
   const devices = rings ? await devicesFor(context, invitation) : [];
   let rang = false;
-  const outcome = await session.search(devices, ({status}) => {
-    if (status === 100 || rang) return;
-    rang = true;
-    void invite.respond(180);
-  });
+  const outcome: ForkOutcome =
+    invite.refusedBy === undefined
+      ? await session.search(devices, ({status}) => {
+          if (status === 100 || rang) return;
+          rang = true;
+          void invite.respond(180);
+        })
+      : {kind: 'refused', statuses: invite.refusedBy, retryAfterSeconds: undefined};
   if (outcome.kind === 'cancelled' || invite.cancelled) {
     if (outcome.kind === 'answered') {
       await outcome.dialog.bye({Reason: requestTerminated});
@@ -74,8 +82,24 @@ export async function handleSessionInvitation(
     return;
   }
 
-  session.joinable = devices.length === 0 && answer !== 'keep';
+  session.joinable = devices.length === 0 && answer !== 'keep' && invite.refusedBy === undefined;
   await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
+}
+
+/**
+ * Whether the devices get the INVITE itself, and the session past the PF: so it is configured, some are there, and nothing waits for the user
+ * from this sender or stands between the two, which has to come first, or to end (T42, T28).
+ * @clause CPM-CF 8.3.2.3 B1
+ */
+async function isProxied(context: Context, {refusedBy}: IncomingInvite, invitation: Invitation): Promise<boolean> {
+  const {policy, sessions, store, deliveries} = context;
+  const {servedUser, sender} = invitation;
+  if (policy.terminatingSessions !== 'proxy' || refusedBy !== undefined) return false;
+  if (sessions.between(servedUser, sender).length > 0 || !(await deliveries.idle(servedUser, patienceMilliseconds))) return false;
+  if ((await devicesFor(context, invitation)).length === 0) return false;
+  if (!store.available) return true;
+  const senders = await store.deferredQueue.senders(servedUser).catch(() => undefined);
+  return senders?.every((waiting) => waiting.sender !== sender) ?? false;
 }
 
 async function refuseForPlugin(
