@@ -93,9 +93,9 @@ export function xmlOneOf<T extends string>(text: string | undefined, values: rea
   return values.find((known) => known === value);
 }
 
-/** An xs:boolean. */
+/** An xs:boolean, in any letter case. */
 export function xmlBoolean(text: string | undefined): boolean | undefined {
-  const value = xmlOneOf(text, ['true', 'false', '1', '0']);
+  const value = xmlOneOf(text?.toLowerCase(), ['true', 'false', '1', '0']);
   return value === undefined ? undefined : value === 'true' || value === '1';
 }
 

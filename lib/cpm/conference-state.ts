@@ -164,7 +164,9 @@ export function mergeNotification(
   const version = notification.version ?? next;
   if (next !== undefined && version !== undefined && version < next) return known;
 
-  const before = state === 'partial' ? known : unknownConference;
+  // Of a conference that is gone its name stays known.
+  const ended = {...unknownConference, description: known.description};
+  const before = {partial: known, deleted: ended, full: unknownConference}[state];
   const users = mergedUsers(before.users, notification.users).slice(0, maxUsers);
   const taking = users.filter(takesPart);
   return {
