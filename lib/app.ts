@@ -24,6 +24,7 @@ import type {Context, Policy} from './procedures/context.ts';
 import {createDispatch} from './procedures/dispatch.ts';
 import {createOverload} from './procedures/overload.ts';
 import {createOperator} from './procedures/operator.ts';
+import {createRecorder} from './procedures/storage/recorder.ts';
 import {createServedUsers, type ServedRules} from './procedures/registration/served-users.ts';
 import {byeToAll} from './procedures/terminating/bye.ts';
 import {createChatSessions} from './procedures/terminating/chat-sessions.ts';
@@ -93,6 +94,7 @@ export function createFunction(parts: Parts): CpmFunction {
     sessions,
     overload,
     hooks,
+    recorder: createRecorder({store, clock, log}),
     deliveries: createDeliveries(
       () => context,
       async (...work) => deliverDeferred(context, ...work),
@@ -154,6 +156,7 @@ export function createFunction(parts: Parts): CpmFunction {
           await Promise.race([quiet, pause(parts.drainMilliseconds)]);
           await Promise.race([byeToAll(context), pause(parts.drainMilliseconds + farewellMilliseconds)]);
           overload.stop();
+          await context.recorder.close();
           await sip.close();
           await media.close();
           await parts.own?.stop();

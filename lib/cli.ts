@@ -5,6 +5,7 @@ import {clauseCommand} from './cli/clause.ts';
 import {demoCommand} from './cli/demo.ts';
 import {eraseCommand} from './cli/erase.ts';
 import {queueCommand} from './cli/queue.ts';
+import {recordedCommand} from './cli/recorded.ts';
 import {relayCommand} from './cli/relay.ts';
 import {startCommand} from './cli/start.ts';
 import {statusCommand} from './cli/status.ts';
@@ -22,7 +23,7 @@ const program = new Command('cpm-pf')
 
 const commands = [
   ...[startCommand, relayCommand, checkConfigCommand, statusCommand, whereCommand, queueCommand, eraseCommand],
-  ...[demoCommand, clauseCommand],
+  ...[recordedCommand, demoCommand, clauseCommand],
 ];
 for (const command of commands) program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
 

@@ -1,6 +1,7 @@
 import {BlockList, isIP} from 'node:net';
 import {canonicalAddress} from './cpm/address.ts';
 import type {Config} from './config/load.ts';
+import {addressMatcher} from './hooks/address-pattern.ts';
 import type {Policy} from './procedures/context.ts';
 import type {ServedRules} from './procedures/registration/served-users.ts';
 
@@ -31,6 +32,8 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     deferredRetention: cpm.deferredRetentionSeconds * 1000,
     sentReoffer: cpm.sentReofferSeconds * 1000,
     settledRetention: cpm.settledRetentionSeconds * 1000,
+    recordedRetention: cpm.recordedRetentionSeconds === 0 ? undefined : cpm.recordedRetentionSeconds * 1000,
+    records: addressMatcher(cpm.recording),
     maxMessageBytes: cpm.maxMessageBytes,
     notifiesInSession: cpm.notificationTransport === 'session',
     maxPagerMessageBytes: cpm.maxPagerMessageBytes,
@@ -56,14 +59,15 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
 
 /** Who is served, as the configuration says it. */
 export function servedRulesOf({served}: Config): ServedRules {
-  const own = new Map<string, boolean>();
+  const own = new Map<string, (typeof served.users)[number]['policy']>();
   for (const {identities, policy} of served.users) {
     const key = canonicalAddress(identities[0] ?? '');
-    if (key !== undefined && policy?.deferral !== undefined) own.set(key, policy.deferral);
+    if (key !== undefined) own.set(key, policy);
   }
 
   return {
-    deferralOf: (servedUser) => own.get(servedUser) ?? served.policy.deferral,
+    deferralOf: (servedUser) => own.get(servedUser)?.deferral ?? served.policy.deferral,
+    allowsOfflineStorage: (servedUser) => own.get(servedUser)?.allowOfflineStorage ?? served.policy.allowOfflineStorage,
     users: served.users.map(({identities}) => identities),
     domains: served.domains,
     numberPrefixes: served.numberPrefixes,

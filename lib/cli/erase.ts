@@ -18,8 +18,8 @@ export function eraseCommand(done: Done): Command {
     });
 }
 
-function table({messagesTo, messagesFrom, registrations, identities, kept}: EraseReport): string {
-  const counts = {'messages to': messagesTo, 'messages from': messagesFrom, registrations, identities};
+function table({messagesTo, messagesFrom, recorded, registrations, identities, kept}: EraseReport): string {
+  const counts = {'messages to': messagesTo, 'messages from': messagesFrom, recorded, registrations, identities};
   const rows = Object.entries({...counts, ...(kept.length === 0 ? {} : {'kept by': kept.join(', ')})});
   return rows.map(([what, value]) => `${what.padEnd(14)} ${value}\n`).join('');
 }

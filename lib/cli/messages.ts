@@ -1,5 +1,6 @@
 /** Messages as an operator reads them: no line is wider than 100 columns. */
 import type {HistoryEntry, TracedMessage} from '../cpm/history.ts';
+import type {FolderSummary, StoredSummary} from '../cpm/stored-object.ts';
 
 const columns = 100;
 
@@ -29,6 +30,29 @@ export function formatQueue(messages: readonly TracedMessage[]): string {
   ]);
 }
 
+/** Recorded sessions, one a line. */
+export function formatSessions(folders: readonly FolderSummary[]): string {
+  const widths = [20, -8, -13, -6, 24];
+  return lines([
+    row(widths, ['until', 'messages', 'notifications', 'states', 'conversation', 'session']),
+    ...folders.map(({lastDate, counts, conversationId, contributionId}) => {
+      const numbers = [counts.message, counts.notification, counts['group-state']].map(String);
+      return row(widths, [timeOf(lastDate), ...numbers, conversationId, contributionId]);
+    }),
+  ]);
+}
+
+/** What is recorded of a conversation, one object a line. */
+export function formatRecorded(objects: readonly StoredSummary[]): string {
+  const widths = [20, 12, 8, 16, -8, 8];
+  return lines([
+    row(widths, ['date', 'kind', '', 'from', 'octets', 'id', 'IMDN-Message-ID']),
+    ...objects.map(({date, kind, direction = '', from, size, id, imdnMessageId}) =>
+      row(widths, [timeOf(date), kind, direction, from, String(size), id, imdnMessageId]),
+    ),
+  ]);
+}
+
 function formatEntry({at, node, what, answer, session, by}: HistoryEntry): string {
   const said = [answer, session, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined);
   return `  ${timeOf(at)} ${what.padEnd(12)} ${fit(node, 10)} ${said.join(', ')}`;
@@ -39,6 +63,15 @@ const timeOf = (milliseconds: number): string => `${new Date(milliseconds).toISO
 const cut = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
 
 const fit = (text: string, width: number): string => cut(text, width).padEnd(width);
+
+/** Cells of so many characters, to the right where the width is negative; the last one is as long as it is. */
+const row = (widths: readonly number[], cells: readonly string[]): string =>
+  cells
+    .map((cell, index) => {
+      const width = widths[index] ?? cell.length;
+      return width < 0 ? cell.padStart(-width) : fit(cell, width);
+    })
+    .join(' ');
 
 /** What comes from outside stays on its line, and moves no cursor. */
 const lines = (all: readonly string[]): string =>

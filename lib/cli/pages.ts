@@ -1,24 +1,34 @@
 import type {TracedMessage} from '../cpm/history.ts';
+import type {FolderSummary, StoredSummary} from '../cpm/stored-object.ts';
 import {askRunning} from './running.ts';
 
-interface Page {
+/** Lists of the admin endpoint; items stand under the name of their list. */
+interface Lists {
   readonly messages: readonly TracedMessage[];
-  readonly next?: string;
+  readonly sessions: readonly FolderSummary[];
+  readonly objects: readonly StoredSummary[];
 }
 
-/** Asks for all messages, page by page; answers how many there were, undefined when nobody can be asked. */
-export async function eachPage(
+const paths: Readonly<Record<keyof Lists, string>> = {
+  messages: '/messages',
+  sessions: '/recorded',
+  objects: '/recorded',
+};
+
+/** Asks for all items of a list, page by page; answers how many there were, undefined when nobody can be asked. */
+export async function eachPage<Name extends keyof Lists>(
   config: string,
+  list: Name,
   question: Readonly<Record<string, string>>,
-  print: (messages: readonly TracedMessage[]) => void,
+  print: (items: Lists[Name]) => void,
 ): Promise<number | undefined> {
   let count = 0;
   for (let after: string | undefined; ;) {
     const parameters = new URLSearchParams({...question, ...(after === undefined ? {} : {after})});
-    const page = await askRunning<Page>(config, `/messages?${parameters.toString()}`);
+    const page = await askRunning<Lists & {readonly next?: string}>(config, `${paths[list]}?${parameters.toString()}`);
     if (page === undefined) return undefined;
-    print(page.messages);
-    count += page.messages.length;
+    print(page[list]);
+    count += page[list].length;
     if (page.next === undefined) return count;
     after = page.next;
   }

@@ -33,13 +33,18 @@ export function queueCommand(done: Done): Command {
     selecting('list', 'list what waits').action(async (options: Options, command: Command) => {
       const {by, value} = selectionOf(options, command);
       let first = true;
-      const count = await eachPage(options.config, {by, value, pending: 'true', limit: '1000'}, (messages) => {
-        const text = formatQueue(messages);
-        if (options.json === true)
-          process.stdout.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
-        else process.stdout.write(first ? text : text.slice(text.indexOf('\n') + 1));
-        first = false;
-      });
+      const count = await eachPage(
+        options.config,
+        'messages',
+        {by, value, pending: 'true', limit: '1000'},
+        (messages) => {
+          const text = formatQueue(messages);
+          if (options.json === true)
+            process.stdout.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
+          else process.stdout.write(first ? text : text.slice(text.indexOf('\n') + 1));
+          first = false;
+        },
+      );
       done(count === undefined ? exitStatus.cannotStart : exitStatus.ended);
     }),
   );

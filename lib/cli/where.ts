@@ -18,7 +18,12 @@ export function whereCommand(done: Done): Command {
         for (const message of messages)
           process.stdout.write(json === true ? `${JSON.stringify(message)}\n` : formatTrace(message));
       };
-      const count = await eachPage(config, {by: sender === true ? 'sender' : 'any', value, pending: 'false'}, print);
+      const count = await eachPage(
+        config,
+        'messages',
+        {by: sender === true ? 'sender' : 'any', value, pending: 'false'},
+        print,
+      );
       if (count === 0) process.stderr.write('no such message is kept\n');
       done(count === undefined ? exitStatus.cannotStart : count === 0 ? exitStatus.notReady : exitStatus.ended);
     });

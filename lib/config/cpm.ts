@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {addressPattern} from '../hooks/address-pattern.ts';
 import {finalStatus, regularExpression, sipUri, whole} from './values.ts';
 
 const day = 86_400;
@@ -125,6 +126,16 @@ export const cpm = z
     settledRetentionSeconds: whole(60, 365 * day)
       .default(7 * day)
       .describe('How long the identity of a delivered message is remembered against repetitions.'),
+    recording: z
+      .array(addressPattern)
+      .default([])
+      .meta({example: 'tel:+1555*'})
+      .describe(
+        'Users whose sessions are recorded whatever they allow themselves; `*` stands for anything, alone for everyone (8.5.2).',
+      ),
+    recordedRetentionSeconds: whole(0, 3650 * day)
+      .default(365 * day)
+      .describe('How long what is recorded of sessions is kept; 0: until its user is erased.'),
     expirySweepSeconds: whole(1, day).default(60).describe('How often expired messages are looked for.'),
     maxPagerMessageBytes: whole(1300, 2 ** 20)
       .default(65_536)

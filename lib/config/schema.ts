@@ -19,6 +19,10 @@ const node = z
 
 const deferral = z.boolean().describe('Keep messages while the user is away; false: the inviter is told 480.');
 
+const allowOfflineStorage = z
+  .boolean()
+  .describe('His sessions are recorded in the message store when they are over (8.5.2).');
+
 const served = z
   .strictObject({
     users: z
@@ -26,7 +30,7 @@ const served = z
         z.strictObject({
           identities: z.array(identity).min(1).describe('All addresses of the user, one at least.'),
           policy: z
-            .strictObject({deferral: deferral.optional()})
+            .strictObject({deferral: deferral.optional(), allowOfflineStorage: allowOfflineStorage.optional()})
             .optional()
             .describe('What differs from served.policy.'),
         }),
@@ -46,7 +50,7 @@ const served = z
       .meta({example: '+1555'})
       .describe('Ranges of international numbers whose every user is served.'),
     policy: z
-      .strictObject({deferral: deferral.default(true)})
+      .strictObject({deferral: deferral.default(true), allowOfflineStorage: allowOfflineStorage.default(false)})
       .prefault({})
       .describe('Policy of everyone who has none of his own.'),
   })

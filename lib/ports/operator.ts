@@ -1,5 +1,7 @@
 import type {TracedMessage} from '../cpm/history.ts';
+import type {FolderSummary, StoredObject, StoredSummary} from '../cpm/stored-object.ts';
 import type {Selection, TracePage} from './deferred-queue.ts';
+import type {FolderPage, StoredPage} from './message-store.ts';
 import type {Erased} from './store.ts';
 
 export const queueChanges = ['hold', 'release', 'retry', 'drop'] as const;
@@ -17,6 +19,12 @@ export interface Operator {
   trace(selection: Selection, page: TracePage): Promise<readonly TracedMessage[]>;
   /** Writes one log record of it. `who`: the operator's name. */
   change(what: QueueChange, selection: Selection, who: string): Promise<Changed>;
+  /** The folders of a user's recorded sessions (8.5.2). */
+  recordedSessions(user: string, page: FolderPage): Promise<readonly FolderSummary[]>;
+  /** What is recorded of a conversation of his. */
+  recorded(user: string, conversationId: string, page: StoredPage): Promise<readonly StoredSummary[]>;
+  /** One object of his, its words, too; likewise logged. Rejects with `CPM_NOT_FOUND` (404). */
+  recordedObject(user: string, id: string, who: string): Promise<StoredObject>;
   /** Removes everything kept of a user, under the lease of his deliveries; likewise logged. Rejects with `CPM_USER_BUSY` (409) while it cannot be had. */
   erase(user: string, who: string): Promise<EraseReport>;
 }

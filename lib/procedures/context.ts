@@ -9,6 +9,7 @@ import type {Random} from '../ports/random.ts';
 import type {Sip} from '../ports/sip.ts';
 import type {Store} from '../ports/store.ts';
 import type {Overload} from './overload.ts';
+import type {Recorder} from './storage/recorder.ts';
 import type {ChatSessions} from './terminating/chat-sessions.ts';
 import type {Deliveries} from './terminating/deliveries.ts';
 import type {RetryPolicy} from './terminating/retry.ts';
@@ -66,6 +67,10 @@ export interface Policy {
   readonly deferredRetention: number;
   readonly sentReoffer: number;
   readonly settledRetention: number;
+  /** How long what is recorded of sessions is kept; undefined: until somebody removes it. */
+  readonly recordedRetention: number | undefined;
+  /** Whether the operator records sessions of this user (8.5.2). */
+  readonly records: (servedUser: string) => boolean;
   readonly maxMessageBytes: number;
   /** Offered in Session-Expires on the PF's own INVITEs, seconds; undefined: no session timer is asked for. */
   readonly sessionExpiresSeconds: number | undefined;
@@ -97,5 +102,6 @@ export interface Context {
   readonly hooks: Hooks;
   /** Other nodes on the same store. */
   readonly peers: Peers;
+  readonly recorder: Recorder;
   readonly dialogs: Pick<DialogRecords, 'record' | 'forget'>;
 }

@@ -87,6 +87,20 @@ export function createOperator(context: Context, journals: readonly string[] = [
       return changed;
     },
 
+    recordedSessions: async (user, page) => store.messageStore.folders(await keyOf(user), page),
+
+    recorded: async (user, conversationId, page) =>
+      store.messageStore.list({servedUser: await keyOf(user), conversationId}, page),
+
+    async recordedObject(user, id, who) {
+      const object = await store.messageStore.read(id);
+      if (object?.servedUser !== (await keyOf(user)))
+        throw new CpmError('CPM_NOT_FOUND', 404, 'nothing of that id is recorded for this user');
+      const {conversationId, contributionId, kind} = object;
+      log.info({operator: who, what: 'read', id, conversationId, contributionId, kind}, 'an operator reads a record');
+      return object;
+    },
+
     async erase(user, who) {
       const key = await keyOf(user);
       const erased = await deliveries.exclusive(key, turnMilliseconds, async () => {

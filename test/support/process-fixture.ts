@@ -10,7 +10,10 @@ const config = loadConfig(file, process.env);
 const log = processLog(config, 'pf');
 
 const none = () => Promise.reject(new Error('there are no messages'));
-const noOperator = {selectionOf: none, trace: none, change: none, erase: none};
+const noOperator = {
+  ...{selectionOf: none, trace: none, change: none, erase: none},
+  ...{recordedSessions: none, recorded: none, recordedObject: none},
+};
 
 const app: ReloadableApp = {
   ready: () => ({sip: 'up', media: 'up', store: how === 'store-away' ? 'away' : 'up'}),

@@ -1,4 +1,4 @@
-/** What the admin endpoint lets an operator ask of messages and do to them: `/messages`, `/queue/…`, `/erase`. */
+/** What the admin endpoint lets an operator ask of messages and do to them: `/messages`, `/recorded`, `/queue/…`, `/erase`. */
 import type {IncomingMessage} from 'node:http';
 import {z} from 'zod';
 import {CpmError} from '../../errors.ts';
@@ -21,14 +21,22 @@ const by = z.enum(['message', 'user', 'sender', 'conversation']);
 const who = z.string().regex(/^[\w.@-]{1,64}$/);
 const change = z.strictObject({by, value: text, who});
 const erasure = z.strictObject({user: text, who});
+const limit = z.coerce.number().int().min(1).max(mostMessages).default(100);
 const question = z.strictObject({
   by: by.or(z.literal('any')).default('any'),
   value: text,
   pending: z.enum(['true', 'false']).default('false'),
   /** Sequence and id of the last one seen. */
   after: z.string().regex(/^\d{1,16}\.[\w-]{1,64}$/).optional(), // prettier-ignore
-  limit: z.coerce.number().int().min(1).max(mostMessages).default(100),
+  limit,
 });
+/** Sessions of a user; objects of a conversation of his, or one object. */
+const recordQuestion = z.union([
+  z.strictObject({user: text, object: text, who}),
+  z.strictObject({user: text, conversation: text, after: z.coerce.number().int().positive().optional(), limit}),
+  /** Conversation-ID and Contribution-ID of the last one seen. */
+  z.strictObject({user: text, after: z.string().regex(/^\S+ \S+$/).optional(), limit}), // prettier-ignore
+]);
 
 /** Undefined where the path is none of these. Never rejects. */
 export function operatorEndpoint(
@@ -39,7 +47,7 @@ export function operatorEndpoint(
   const url = new URL(request.url ?? '', 'http://localhost');
   const [, what] = /^\/queue\/(\w+)$/.exec(url.pathname) ?? [];
   const changes = queueChanges.find((one) => one === what);
-  const isQuestion = url.pathname === '/messages';
+  const isQuestion = ['/messages', '/recorded'].includes(url.pathname);
   if (!isQuestion && changes === undefined && url.pathname !== '/erase') return undefined;
 
   const method = isQuestion ? 'GET' : 'POST';
@@ -47,7 +55,9 @@ export function operatorEndpoint(
     if (request.method !== method) return {...problem(405, `only ${method}`), headers: {Allow: method}};
     if (request.headers.authorization !== `Bearer ${key}`) return problem(401, 'the key in admin.json is asked for');
     if (operator === undefined) return problem(503, 'it is still starting');
-    if (isQuestion) return answer(operator, question.parse(Object.fromEntries(url.searchParams)));
+    const asked = Object.fromEntries(url.searchParams);
+    if (url.pathname === '/messages') return answer(operator, question.parse(asked));
+    if (isQuestion) return answerRecorded(operator, recordQuestion.parse(asked));
     const body = await bodyOf(request);
     if (changes === undefined) {
       const {user, who: name} = erasure.parse(body);
@@ -67,6 +77,29 @@ async function answer(operator: Operator, asked: z.infer<typeof question>): Prom
   const last = messages.length < asked.limit ? undefined : messages.at(-1);
   const next = last === undefined ? {} : {next: `${last.sequence}.${last.id}`};
   return {status: 200, body: {selection, messages, ...next}};
+}
+
+async function answerRecorded(operator: Operator, asked: z.infer<typeof recordQuestion>): Promise<Reply> {
+  const {user} = asked;
+  if ('object' in asked) {
+    const {bytes, ...object} = await operator.recordedObject(user, asked.object, asked.who);
+    return {status: 200, body: {...object, bytes: Buffer.from(bytes).toString('base64')}};
+  }
+
+  const {limit: most} = asked;
+  const page = (list: string, items: readonly object[], next: string | undefined): Reply => ({
+    status: 200,
+    body: {[list]: items, ...(next === undefined || items.length < most ? {} : {next})},
+  });
+  if ('conversation' in asked) {
+    const objects = await operator.recorded(user, asked.conversation, {after: asked.after, limit: most});
+    return page('objects', objects, objects.at(-1)?.sequence.toString());
+  }
+
+  const [conversationId = '', contributionId = ''] = asked.after?.split(' ') ?? [];
+  const folders = await operator.recordedSessions(user, {after: {conversationId, contributionId}, limit: most});
+  const last = folders.at(-1);
+  return page('sessions', folders, last && `${last.conversationId} ${last.contributionId}`);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {

@@ -16,6 +16,8 @@ export interface ServedRules {
   readonly numberPrefixes: readonly string[];
   /** Users (by key) whose messages are not kept while they are away; the others' are as `deferral` says. */
   readonly deferralOf: (servedUser: string) => boolean;
+  /** Users (by key) who let their sessions be recorded. */
+  readonly allowsOfflineStorage: (servedUser: string) => boolean;
   /** Asked when no rule knows the identity: the key, or undefined for "not served". */
   readonly lookup?: (identity: string) => Promise<string | undefined>;
 }
@@ -37,6 +39,8 @@ export interface ServedUsers {
   devices(servedUser: string): Promise<readonly RegisteredContact[]>;
   /** Whether messages are kept for him while he is away. */
   defers(servedUser: string): boolean;
+  /** Whether he lets his sessions be recorded (8.5.2). */
+  allowsOfflineStorage(servedUser: string): boolean;
   /** Writes what the store did not take yet. */
   flush(): Promise<void>;
   /** Serves those whom other rules name from now on; what registrations taught stays. */
@@ -100,6 +104,7 @@ export function createServedUsers(deps: {
     // Messages that came for one of the identities before they were known to be one user move to his key, order kept.
     for (const other of others) {
       const moved = await store.deferredQueue.adopt(other, servedUser);
+      await store.messageStore.adopt(other, servedUser);
       if (moved > 0)
         log.info({clause: 'CPM-CF 8.3.2.9.1.1', moved}, 'pending messages of another identity joined their user');
     }
@@ -152,6 +157,7 @@ export function createServedUsers(deps: {
       return cpmDevices(await users.registration(servedUser), clock.now());
     },
     defers: (servedUser) => rules.deferralOf(servedUser),
+    allowsOfflineStorage: (servedUser) => rules.allowsOfflineStorage(servedUser),
     follow(next) {
       rules = next;
       configured = keysByIdentity(next);

@@ -16,9 +16,9 @@ export interface EndingSession extends ViewedSession {
 }
 
 /**
- * A BYE from the network side of a 1-1 session: the client is told first, its 200 awaited (bounded by the SIP port), then the network gets
- * its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7); no cause ever makes a Group State Object here (T4).
- * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B10 B11
+ * A BYE from the network side of a 1-1 session: the client is told first, its answer awaited (bounded by the SIP port), the session recorded
+ * whatever the answer was (T8), then the network gets its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7); no cause ever makes a Group State Object here (T4).
+ * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B9 B10 B11
  */
 export async function byeOfNetwork(
   {log, hooks}: Pick<Context, 'log' | 'hooks'>,
@@ -36,6 +36,8 @@ export async function byeOfNetwork(
       dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason}),
     ),
   );
+  // step 2.d
+  await session.record?.finish();
   // step 2.e happens when this resolves, 2.f after it
   hooks.afterBye?.({...viewOfSession(session), by: 'network', reason});
   queueMicrotask(() => void session.release());

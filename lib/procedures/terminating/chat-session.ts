@@ -9,6 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
+import {recordSession, type RecordableSession, type SessionRecord} from '../storage/record-session.ts';
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from './bye.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
@@ -33,6 +34,8 @@ export type ChatSessionState = 'inviting' | 'holding' | 'joining' | 'relayed' | 
 export class ChatSession {
   readonly invitation: Invitation;
   readonly leg: Leg;
+  /** Undefined where the session is not recorded (8.5.2). */
+  readonly record: SessionRecord | undefined;
   /** Set by whoever knows that the user cannot be reached before the next trigger. */
   joinable = true;
   #state: ChatSessionState = 'inviting';
@@ -56,6 +59,7 @@ export class ChatSession {
     this.invitation = invitation;
     this.#servedUser = invitation.servedUser;
     this.leg = leg;
+    this.record = recordSession(context, recordable(this));
     this.#keeping = createKeeping(context, this, () => {
       this.#ringing.stored();
     });
@@ -103,6 +107,7 @@ export class ChatSession {
       devices,
       near: this.leg,
       legLabel: this.label,
+      copies: this.record !== undefined,
       request: (device, leg) => liveInvite(this.#context, this.invitation, device, this.#offerTo(leg).text),
       ...(onProvisional === undefined ? {} : {onProvisional}),
     });
@@ -127,6 +132,7 @@ export class ChatSession {
     this.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.sender, about: this.servedUser, content: message});
     };
+    this.record?.follow(this.leg, 'partner');
     this.leg.onEnd = (end) => {
       this.#legEnded(end);
     };
@@ -185,6 +191,7 @@ export class ChatSession {
     client.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content: message});
     };
+    this.record?.follow(leg, 'user');
     client.leg.onMessage = async (message) => notRelayed(this.#context, this, message);
     client.leg.onEnd = (end) => {
       // A phone that hangs up may close its connection before its BYE is here, too.
@@ -195,6 +202,9 @@ export class ChatSession {
     client.leg.connect(remote);
     try {
       await client.leg.bound(this.#context.policy.bindMilliseconds);
+      this.record?.begin();
+      // It rode in the INVITE, and was taken with it.
+      if (this.invitation.firstMessage !== undefined) void this.record?.add(this.invitation.firstMessage, 'partner');
       if (await this.#splice(client)) return true;
       await this.dropClient('the backlog could not be sent');
     } catch (error) {
@@ -257,6 +267,7 @@ export class ChatSession {
 
   /** Second half: all media resources go (row B11). */
   async release(): Promise<void> {
+    await this.record?.finish();
     await this.#keeping.settled();
     await Promise.all([this.leg.release(), this.#client?.leg.release()]);
     this.#over();
@@ -286,3 +297,16 @@ export class ChatSession {
     this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
   }
 }
+
+/** What its record needs of a session, as it is at the moment. */
+const recordable = (session: ChatSession): RecordableSession => ({
+  ...session.label,
+  get servedUser() {
+    return session.servedUser;
+  },
+  partner: session.sender,
+  invitedBy: 'partner',
+  subject: session.invitation.subject,
+  inReplyTo: session.invitation.passed['InReplyTo-Contribution-ID'],
+  replaces: session.invitation.passed['Session-Replaces'],
+});

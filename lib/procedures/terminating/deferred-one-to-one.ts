@@ -8,6 +8,7 @@ import type {Context} from '../context.ts';
 import {noteNotifications} from '../disposition.ts';
 import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
+import {recordSession} from '../storage/record-session.ts';
 import {viewOfDelivery} from '../views.ts';
 import {offerFor} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
@@ -221,6 +222,8 @@ async function overSession(
     contributionId: session.contributionId,
     clause: 'CPM-CF 8.3.2.9.1.1',
   };
+  const recordable = {...session, servedUser, partner: sender, invitedBy: 'partner'} as const;
+  const record = first.kind === 'chat' ? recordSession(context, recordable) : undefined;
   const heard = hearing(clock);
   dialog.onBye = () => {
     heard.stop();
@@ -238,8 +241,10 @@ async function overSession(
       takeOverFor: session,
       onNoted: heard.add,
     });
-    if (noted === 'forwarded') return 'accepted';
-    return noted === 'store-away' || noted === 'refused' ? 408 : replyOfRecipient(context, servedUser, sender, message);
+    if (noted === 'store-away' || noted === 'refused') return 408;
+    const verdict = noted === 'forwarded' ? 'accepted' : await replyOfRecipient(context, servedUser, sender, message);
+    if (verdict === 'accepted') await record?.add(message, 'user');
+    return verdict;
   };
   const makeWay = (): void => {
     heard.stop();
@@ -284,6 +289,8 @@ async function overSession(
     // step 11.a.v; notifications that cross the BYE are taken until its 200 is here. A client that is gone answers none, and is not waited for.
     if (!dialog.ended)
       await atMost(clock, byeMilliseconds, dialog.bye({Reason: lease.givesWay ? completedElsewhere : completed}));
+    // What the client said in it may still be on its way into the record; nobody waits for that.
+    void record?.finish();
   }
 }
 

@@ -35,6 +35,8 @@ export interface ForkOptions {
   readonly request: (device: RegisteredContact, leg: Leg) => OutgoingRequest;
   /** The inviter's leg, with which the device's is to be paired. */
   readonly near?: Leg;
+  /** What is relayed from the device's leg is copied. */
+  readonly copies?: boolean;
   readonly legLabel: {readonly conversationId: string; readonly contributionId: string};
   readonly onProvisional?: (response: SipResponseView) => void;
   /** Is given the device whose 200 came after another one's, its CANCEL notwithstanding; without this it is ended at once. */
@@ -90,6 +92,7 @@ export function forkInvite(context: Context, options: ForkOptions): Fork {
         mode: 'hold',
         label: options.legLabel,
         ...(options.near === undefined ? {} : {near: options.near}),
+        copies: options.copies === true,
         maxMessageBytes: policy.maxMessageBytes,
       });
     } catch (error) {

@@ -20,17 +20,21 @@ export async function noteRelayed(
 export async function notRelayed(context: Context, session: ChatSession, message: OfferedMessage): Promise<Verdict> {
   // Faster than our word to the media plane that the session is over (row B7).
   if (session.state === 'ended') return 481;
+  const recorded = async (): Promise<Verdict> => {
+    await session.record?.add(message, 'user');
+    return 'accepted';
+  };
   const noted = await noteNotifications(context, {
     author: session.servedUser,
     about: session.sender,
     content: message,
     takeOverFor: session.original,
   });
-  if (noted === 'forwarded') return 'accepted';
+  if (noted === 'forwarded') return recorded();
   if (noted === 'refused') return 408;
   // Half relayed when the relaying ended: whole from here, which fails at once where it is his side that is gone.
   const outcome = message.status === undefined ? await session.leg.send(message) : undefined;
   const status = outcome?.kind === 'answered' ? outcome.status : message.status;
-  if (outcome !== undefined && status === 200) return 'accepted';
+  if (outcome !== undefined && status === 200) return recorded();
   return status === 413 || status === 415 ? status : 408;
 }

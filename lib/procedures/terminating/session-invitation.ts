@@ -4,6 +4,7 @@ import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {isRecorded} from '../storage/record-session.ts';
 import {unknownDevice} from '../registration/third-party-register.ts';
 import {viewOfInvitation} from '../views.ts';
 import {ChatSession} from './chat-session.ts';
@@ -38,7 +39,15 @@ export async function handleSessionInvitation(
   let session: ChatSession;
   try {
     const {transports} = invitation;
-    leg = await media.openLeg({side: 'core', mode: 'hold', transports, label, maxMessageBytes: policy.maxMessageBytes});
+    const copies = isRecorded(context, invitation.servedUser);
+    leg = await media.openLeg({
+      side: 'core',
+      mode: 'hold',
+      transports,
+      label,
+      copies,
+      maxMessageBytes: policy.maxMessageBytes,
+    });
     session = new ChatSession(context, invitation, leg);
   } catch (error) {
     await leg?.release();

@@ -6,7 +6,7 @@ const batchSize = 100;
 
 /**
  * Looks for messages whose lifetime is over, tells their senders who asked for it and releases them as expired, and forgets the identities of
- * those settled long ago (T26). Runs until `stop`; a sweep that the absent store breaks is repeated at its next time.
+ * those settled long ago (T26), and what was recorded longer ago still. Runs until `stop`; a sweep that the absent store breaks is repeated at its next time.
  * @clause CPM-CF 8.3.2.9 A21
  */
 export function startSweep(
@@ -29,6 +29,9 @@ export function startSweep(
     }
 
     await store.deferredQueue.forgetSettled(clock.now() - policy.settledRetention);
+    const {recordedRetention} = policy;
+    if (recordedRetention === undefined) return;
+    while ((await store.messageStore.forget(clock.now() - recordedRetention, batchSize)) > 0);
   }
 
   const next = (): void => {

@@ -1,16 +1,19 @@
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {Note} from '../../cpm/history.ts';
 import type {Context} from '../context.ts';
+import {recordDelivered} from '../storage/record-session.ts';
 
 /**
  * Writes down what a client took: it is `sent` where a word about it is to come, and released where none can (row A21).
  * @clause CPM-CF 8.3.2.9.1.1 A21
  */
 export async function recordTaken(
-  {store, clock}: Pick<Context, 'store' | 'clock'>,
+  context: Pick<Context, 'store' | 'clock' | 'users' | 'policy' | 'log'>,
   taken: readonly DeferredMessage[],
   note: Note,
 ): Promise<void> {
+  await recordDelivered(context, taken);
+  const {store, clock} = context;
   const awaited = taken.filter(isNotificationAwaited).map(({id}) => id);
   const over = taken.filter((message) => !isNotificationAwaited(message)).map(({id}) => id);
   if (awaited.length > 0) await store.deferredQueue.markSent(awaited, clock.now(), note);

@@ -6,12 +6,23 @@ import type {ExecutionContext} from 'ava';
 import {startAdmin} from '../../../lib/adapters/http/admin.ts';
 import {readPortFile} from '../../../lib/adapters/http/port-file.ts';
 import type {TracedMessage} from '../../../lib/cpm/history.ts';
+import type {FolderSummary, StoredSummary} from '../../../lib/cpm/stored-object.ts';
 import {CpmError} from '../../../lib/errors.ts';
 import type {Operator} from '../../../lib/ports/operator.ts';
 
 const message: TracedMessage = {
   ...{id: '7', sequence: 7, servedUser: 'tel:+1', sender: 'tel:+2', kind: 'chat', imdnMessageId: 'Msg1'},
   ...{conversationId: 'c', state: 'queued', receivedAt: 1, expiresAt: 2, history: [], omitted: 0},
+};
+
+const folder: FolderSummary = {
+  ...{servedUser: 'tel:+1', conversationId: 'c', contributionId: 's', firstDate: 1, lastDate: 2},
+  counts: {'session-info': 1, message: 2, notification: 0, 'group-state': 0},
+};
+const stored: StoredSummary = {
+  ...{id: '7', sequence: 7, servedUser: 'tel:+1', conversationId: 'c', contributionId: 's', kind: 'message'},
+  ...{imdnMessageId: 'Msg1', from: 'tel:+2', to: 'tel:+1', direction: 'received', date: 1, headers: []},
+  ...{contentType: 'message/cpim', size: 5, storedAt: 3},
 };
 
 /** Writes down what it is asked. */
@@ -32,6 +43,12 @@ function recorder(answer: Partial<Operator> = {}): {readonly operator: Operator;
         registrations: 1,
         kept: [],
       })
+    ),
+    recordedSessions: (...args) => (asked.push(['sessions', ...args]), Promise.resolve([folder])),
+    recorded: (...args) => (asked.push(['recorded', ...args]), Promise.resolve([stored])),
+    recordedObject: (...args) => (
+      asked.push(['object', ...args]),
+      Promise.resolve({...stored, bytes: Buffer.from('words')})
     ),
     ...answer,
   };
@@ -128,4 +145,21 @@ test('admin: an absent store is 503 with its code, and so is a PF that is not th
   t.deepEqual(await get('/messages?value=x'), [503, {code: 'CPM_STORE_AWAY', error: 'the store is away'}]);
   const starting = await ask(t, undefined);
   t.is((await starting('/messages?value=x'))[0], 503);
+});
+
+test('admin: /recorded tells the sessions of a user, the objects of a conversation, and one object with its octets', async (t) => {
+  const {operator, asked} = recorder();
+  const get = await ask(t, operator);
+  t.deepEqual(await get('/recorded?user=tel%3A%2B1&limit=1&after=a+b'), [200, {sessions: [folder], next: 'c s'}]);
+  t.deepEqual(await get('/recorded?user=u&conversation=c&limit=1&after=3'), [200, {objects: [stored], next: '7'}]);
+  t.deepEqual(await get('/recorded?user=u&conversation=c'), [200, {objects: [stored]}]);
+  t.deepEqual(await get('/recorded?user=u&object=7&who=root'), [200, {...stored, bytes: 'd29yZHM='}]);
+  t.deepEqual(asked, [
+    ['sessions', 'tel:+1', {after: {conversationId: 'a', contributionId: 'b'}, limit: 1}],
+    ['recorded', 'u', 'c', {after: 3, limit: 1}],
+    ['recorded', 'u', 'c', {after: undefined, limit: 100}],
+    ['object', 'u', '7', 'root'],
+  ]);
+  t.is((await get('/recorded?user=u&object=7'))[0], 400);
+  t.is((await get('/recorded?user=u', {headers: {authorization: 'Bearer x'}}))[0], 401);
 });

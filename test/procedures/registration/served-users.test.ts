@@ -39,6 +39,7 @@ async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: S
     domains: ['Home.example'],
     numberPrefixes: ['+1555'],
     deferralOf: () => true,
+    allowsOfflineStorage: () => false,
   };
   return {users: createServedUsers({rules, store, clock: systemClock, log: silentLog}), store: real, network};
 }
