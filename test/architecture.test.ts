@@ -45,7 +45,7 @@ const mayImport: Readonly<Record<string, readonly string[] | '*'>> = {
   'sidecar/contract': ['cpm'],
   'embedded-drachtio': ['cpm', 'codecs', 'errors.ts', 'ports/clock.ts', 'ports/ids.ts', 'ports/log.ts'],
   'certificate-files.ts': ['errors.ts'],
-  config: ['cpm', 'errors.ts', 'certificate-files.ts'],
+  config: ['cpm', 'errors.ts', 'certificate-files.ts', 'hooks/address-pattern.ts'],
   clause: ['cpm'],
   'log.ts': ['ports/log.ts'],
   'plugins.ts': '*',

@@ -56,6 +56,9 @@ export interface FolderSummary extends SessionFolder {
   readonly lastDate: number;
 }
 
-/** What, of an object in its folder, has to be the same for it to be the same object, beside kind, author and IMDN-Message-ID: what the PF made itself it may make again. */
-export const sameBytes = ({kind, bytes}: Pick<NewStoredObject, 'kind' | 'bytes'>): Uint8Array =>
-  kind === 'message' || kind === 'notification' ? bytes : new Uint8Array();
+/**
+ * What of an object has to be the same, beside its folder, kind and IMDN-Message-ID, for it to be the same object: author and bytes; nothing of
+ * what the PF makes itself, which it may make again in other words.
+ */
+export const samenessOf = ({kind, from, bytes}: NewStoredObject): readonly (string | Uint8Array)[] =>
+  kind === 'message' || kind === 'notification' ? [`${from}\n`, bytes] : [];

@@ -12,11 +12,11 @@ import type {
  *
  * Every promise resolves only after the change is durable, and rejects with `CPM_STORE_AWAY` (503) when the store cannot be reached in time;
  * whether the change was made is then open. Every call may be repeated.
- * Identity of an object: its folder, kind, author and IMDN-Message-ID; of messages and notifications the bytes, too: other bytes under the same
- * identity are kept beside the first (T62). Nothing is overwritten (T13).
+ * Identity of an object: its folder, kind and IMDN-Message-ID; of messages and notifications author and bytes, too: others under the same
+ * id are kept beside the first (T62). Nothing is overwritten (T13).
  */
 export interface MessageStore {
-  /** Keeps objects, in the order given; one outcome per object. `conflict`: kept beside another one that has other bytes. */
+  /** Keeps objects, in the order given; one outcome per object. `conflict`: kept beside another one of that id. */
   put(objects: readonly NewStoredObject[], at: number): Promise<readonly PutOutcome[]>;
 
   /** The session folders of a user that have anything in them, or anything of a kind; by Conversation-ID and Contribution-ID. */

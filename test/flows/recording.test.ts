@@ -187,6 +187,33 @@ test.serial('8.5.2: a session whose inviter is gone without a word is recorded',
 });
 
 test.serial(
+  '8.5.2 8.2.2: a session that a served user begins is recorded for him, by whichever side it is ended',
+  async (t) => {
+    t.timeout(60_000);
+    const stranger = 'sip:+4930222@home.example;user=phone';
+    const config = {...allowed, cpm: {originatingSessions: 'b2bua'}};
+    const pf = await deployment(t, {core: {cases: ['orig']}, config});
+    const [bob, other] = [await pf.bob(), await pf.phone(stranger, {notifications: 'none'})];
+    await pf.register(bob);
+    await other.register();
+    for (const by of ['client', 'network']) {
+      const chat = await bob.startChat(stranger, {conversationId: by, headers: [['Subject', 'Lunch']]});
+      const asked = await chat.sendText(`hello, ${by}`, {dispositions: ['positive-delivery']});
+      const {session} = await other.messages.first(({text}) => text === `hello, ${by}`);
+      await session.sendText('hello yourself', {dispositions: []});
+      await bob.messages.first(({session: {conversationId: id}}) => id === by);
+      t.is(await (by === 'client' ? chat : session).end(), 200);
+      await pf.pf.log.first((record) => isRecorded(record) && record['conversationId'] === by);
+      const objects = await recordedObjects(pf, bobAddress, by);
+      t.deepEqual(kindsOf(objects), ['session-info', 'message sent', 'message received']);
+      t.like(objects[0], {from: bobKey, to: 'tel:+4930222'});
+      t.like(objects[0]?.headers[0], {name: 'Subject', value: 'Lunch'});
+      t.true((await recordedBytes(pf, bobAddress, objects[1]?.id ?? '')).equals(asked.bytes));
+    }
+  },
+);
+
+test.serial(
   '8.5.2: what was deferred is recorded when it is delivered, each message once, whether it was relayed, half relayed or kept',
   async (t) => {
     const {pf, bob, chat, answering} = await chatting(t);

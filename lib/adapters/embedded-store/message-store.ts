@@ -1,7 +1,7 @@
 /** The message store on the libsql file (CPM-CF 8.5.2). Runs in the worker thread, inside the transaction of a batch. */
 import {createHash} from 'node:crypto';
 import {
-  sameBytes,
+  samenessOf,
   type FolderSummary,
   type NewStoredObject,
   type StoredKind,
@@ -64,21 +64,23 @@ const old = `
 
 export function messageStore(database: Database): Sync<MessageStore> {
   const putOne = (object: NewStoredObject, at: number): PutOutcome => {
-    const {servedUser, conversationId, contributionId, kind, imdnMessageId, from} = object;
-    const digest = createHash('sha256').update(sameBytes(object)).digest();
-    const identity = [servedUser, conversationId, contributionId, kind, imdnMessageId, from];
+    const {servedUser, conversationId, contributionId, kind, imdnMessageId} = object;
+    const hash = createHash('sha256');
+    for (const part of samenessOf(object)) hash.update(part);
+    const digest = hash.digest();
+    const identity = [servedUser, conversationId, contributionId, kind, imdnMessageId];
     const known = database.all(
       `SELECT digest = ? AS same FROM stored WHERE served_user = ? AND conversation_id = ?
-        AND contribution_id = ? AND kind = ? AND imdn_message_id = ? AND author = ?` as Query<{readonly same: number}>,
+        AND contribution_id = ? AND kind = ? AND imdn_message_id = ?` as Query<{readonly same: number}>,
       ...[digest, ...identity],
     );
     if (known.some(({same}) => same === 1)) return 'duplicate';
 
     const {rowid} = database.run(
-      `INSERT INTO stored (served_user, conversation_id, contribution_id, kind, imdn_message_id, author, digest,
+      `INSERT INTO stored (served_user, conversation_id, contribution_id, kind, imdn_message_id, digest, author,
         recipient, direction, date, headers, content_type, size, stored_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[...identity, digest, object.to, object.direction, object.date, JSON.stringify(object.headers)],
+      ...[...identity, digest, object.from, object.to, object.direction, object.date, JSON.stringify(object.headers)],
       ...[object.contentType, object.bytes.byteLength, at],
     );
     database.run('INSERT INTO stored_body (sequence, bytes) VALUES (?, ?)', rowid, object.bytes);

@@ -79,8 +79,8 @@ const migrations: readonly (readonly string[])[] = [
       contribution_id TEXT NOT NULL,
       kind TEXT NOT NULL,
       imdn_message_id TEXT NOT NULL,
-      author TEXT NOT NULL,
       digest BLOB NOT NULL,
+      author TEXT NOT NULL,
       recipient TEXT NOT NULL,
       direction TEXT,
       date INTEGER NOT NULL,
@@ -90,7 +90,7 @@ const migrations: readonly (readonly string[])[] = [
       stored_at INTEGER NOT NULL
     )`,
     `CREATE UNIQUE INDEX stored_identity ON stored
-      (served_user, conversation_id, contribution_id, kind, imdn_message_id, author, digest)`,
+      (served_user, conversation_id, contribution_id, kind, imdn_message_id, digest)`,
     'CREATE INDEX stored_folder ON stored (served_user, conversation_id, contribution_id, kind, date)',
     'CREATE INDEX stored_order ON stored (served_user, conversation_id, sequence)',
     'CREATE INDEX stored_author ON stored (author)',

@@ -1,7 +1,7 @@
 /** The message store on MongoDB (CPM-CF 8.5.2): every step is one atomic change of one document, or can be repeated. */
 import {createHash} from 'node:crypto';
 import type {Db, Document, Filter} from 'mongodb';
-import {sameBytes, storedKinds} from '../../cpm/stored-object.ts';
+import {samenessOf, storedKinds} from '../../cpm/stored-object.ts';
 import type {FolderSummary, NewStoredObject, StoredSummary} from '../../cpm/stored-object.ts';
 import {CpmError} from '../../errors.ts';
 import {pause} from '../../ports/clock.ts';
@@ -75,7 +75,9 @@ async function put(
     const sequence = places.get(object.servedUser) ?? 0;
     places.set(object.servedUser, sequence + 1);
     const [_id, key] = [ids.token(), keyOf(object)];
-    const identity = `${key}:${createHash('sha256').update(sameBytes(object)).digest('hex')}`;
+    const hash = createHash('sha256');
+    for (const part of samenessOf(object)) hash.update(part);
+    const identity = `${key}:${hash.digest('hex')}`;
     const others = known.get(key) ?? new Set();
     known.set(key, others);
     const outcome = others.has(identity) ? 'duplicate' : others.size > 0 ? 'conflict' : 'stored';
@@ -116,8 +118,8 @@ async function put(
 }
 
 function keyOf(object: Omit<NewStoredObject, 'bytes'> | StoredDocument): string {
-  const {servedUser, conversationId, contributionId, kind, imdnMessageId, from} = object;
-  const identity = [servedUser, conversationId, contributionId, kind, imdnMessageId, from];
+  const {servedUser, conversationId, contributionId, kind, imdnMessageId} = object;
+  const identity = [servedUser, conversationId, contributionId, kind, imdnMessageId];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
 }
 

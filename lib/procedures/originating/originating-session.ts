@@ -9,6 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
+import {recordableOf, recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {instanceOf, passedBack, type Invitation} from '../terminating/invitation.ts';
@@ -30,6 +31,8 @@ export class OriginatingSession {
   /** Our legs towards the served user's client, and towards the network. */
   readonly client: Leg;
   readonly network: Leg;
+  /** Undefined where the session is not recorded (8.5.2). */
+  readonly record: SessionRecord | undefined;
   readonly #context: Context;
   readonly #invitation: Invitation;
   readonly #offered: RemoteMedia;
@@ -54,6 +57,11 @@ export class OriginatingSession {
     this.servedUser = servedUser;
     this.sender = canonicalAddress(recipientAddress) ?? recipientAddress;
     this.label = {conversationId, contributionId};
+    this.record = recordSession(context, {
+      ...recordableOf(invitation),
+      partner: this.sender,
+      invitedBy: 'user',
+    });
     this.#over = context.sessions.begin(this);
   }
 
@@ -113,6 +121,9 @@ export class OriginatingSession {
     }
 
     this.#open();
+    this.record?.begin();
+    // It rode in the INVITE, and was taken with it.
+    if (this.#invitation.firstMessage !== undefined) void this.record?.add(this.#invitation.firstMessage, 'user');
     return !this.#ended;
   }
 
@@ -138,6 +149,7 @@ export class OriginatingSession {
 
   /** Second half: all media resources go. */
   async release(): Promise<void> {
+    await this.record?.finish();
     await this.#keeping;
     await Promise.all([this.client.release(), this.network.release()]);
     this.#over();
@@ -161,6 +173,8 @@ export class OriginatingSession {
       // A phone that hangs up may close its connection before its BYE is here.
       this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
     };
+    this.record?.follow(this.client, 'user');
+    this.record?.follow(this.network, 'partner');
     this.client.onEnd = onEnd;
     this.network.onEnd = onEnd;
     this.client.onNotificationRelayed = (content) => void noteRelayed(this.#context, {author, about, content});

@@ -4,6 +4,7 @@ import type {Leg} from '../../ports/media-plane.ts';
 import type {IncomingInvite, InviteOutcome, OutgoingRequest} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {liveOffer, remoteMedia} from '../session-description.ts';
+import {isRecorded} from '../storage/record-session.ts';
 import {hopOf, originatingCallIdPrefix, ownHeaders, withFirstMessage} from '../terminating/delivery-invite.ts';
 import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {requestTerminated} from '../terminating/reasons.ts';
@@ -71,6 +72,7 @@ async function openSession(context: Context, invitation: Invitation): Promise<Or
     mode: 'hold',
     label: {conversationId, contributionId},
     maxMessageBytes: policy.maxMessageBytes,
+    copies: isRecorded(context, invitation.servedUser),
   } as const;
   const opened: Leg[] = [];
   try {

@@ -9,6 +9,7 @@ import {CpmError} from '../../errors.ts';
 import {pause} from '../../ports/clock.ts';
 import type {Leg, OutgoingMessage} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
+import type {Invitation} from '../terminating/invitation.ts';
 
 /** One of two in a session, as the PF that serves one of them sees it. */
 export type Side = 'user' | 'partner';
@@ -26,6 +27,19 @@ export interface RecordableSession {
   /** Contribution-ID of the session whose place it takes. */
   readonly replaces?: string | undefined;
 }
+
+/** What an invitation says of the session, beside who its parties are. */
+export const recordableOf = ({
+  servedUser,
+  conversationId,
+  contributionId,
+  subject,
+  passed,
+}: Invitation): Omit<RecordableSession, 'partner' | 'invitedBy'> => ({
+  ...{servedUser, conversationId, contributionId, subject},
+  inReplyTo: passed['InReplyTo-Contribution-ID'],
+  replaces: passed['Session-Replaces'],
+});
 
 /** What is recorded of one session. */
 export interface SessionRecord {

@@ -1,6 +1,7 @@
 import {sipCause} from '../../codecs/sip-headers/reason.ts';
 import type {SipDialog, SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import type {SessionRecord} from '../storage/record-session.ts';
 import {viewOfSession, type ViewedSession} from '../views.ts';
 import {completed, serviceUnavailable} from './reasons.ts';
 
@@ -11,13 +12,15 @@ export const farewellMilliseconds = 2000;
 export interface EndingSession extends ViewedSession {
   /** Nothing is relayed any more, what the client still says gets 481; answers the dialogs that are still up. */
   takeApart(): readonly SipDialog[];
+  readonly record: SessionRecord | undefined;
   /** All media resources go. */
   release(): Promise<void>;
 }
 
 /**
  * A BYE from the network side of a 1-1 session: the client is told first, its answer awaited (bounded by the SIP port), the session recorded
- * whatever the answer was (T8), then the network gets its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7); no cause ever makes a Group State Object here (T4).
+ * whatever the answer was (T8), then the network gets its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7);
+ * no cause ever makes a Group State Object here (T4).
  * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B9 B10 B11
  */
 export async function byeOfNetwork(

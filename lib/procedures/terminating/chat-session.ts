@@ -9,7 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
-import {recordSession, type RecordableSession, type SessionRecord} from '../storage/record-session.ts';
+import {recordableOf, recordSession, type RecordableSession, type SessionRecord} from '../storage/record-session.ts';
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from './bye.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
@@ -300,13 +300,10 @@ export class ChatSession {
 
 /** What its record needs of a session, as it is at the moment. */
 const recordable = (session: ChatSession): RecordableSession => ({
-  ...session.label,
+  ...recordableOf(session.invitation),
   get servedUser() {
     return session.servedUser;
   },
   partner: session.sender,
   invitedBy: 'partner',
-  subject: session.invitation.subject,
-  inReplyTo: session.invitation.passed['InReplyTo-Contribution-ID'],
-  replaces: session.invitation.passed['Session-Replaces'],
 });
