@@ -18,6 +18,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     originatingMarker: sip.directionMarkers.originating,
     terminatingMarker: sip.directionMarkers.terminating,
     inviteMilliseconds: sip.inviteSeconds * 1000,
+    messageMilliseconds: sip.messageSeconds * 1000,
     bindMilliseconds: relay.bindSeconds * 1000,
     refusals: cpm.refusalPolicy,
     stopsDelivery: cpm.deferStopsDelivery,

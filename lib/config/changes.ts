@@ -9,6 +9,7 @@ const reloadable = [
   'relay.bindSeconds',
   'sip.directionMarkers',
   'sip.inviteSeconds',
+  'sip.messageSeconds',
   'sip.outboundProxy',
   'sip.retryAfterSeconds',
   'sip.sessionExpiresSeconds',

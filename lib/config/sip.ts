@@ -67,6 +67,11 @@ export const sip = z
     inviteSeconds: whole(1, 180)
       .default(25)
       .describe("Silence of the user's devices after which the PF accepts for him."),
+    messageSeconds: whole(1, 30)
+      .default(10)
+      .describe(
+        'Wait for the answer to a MESSAGE of ours; then nobody is there, and it is kept. Below the 32 s of its sender.',
+      ),
     byeAnswerSeconds: whole(1, 25).default(10).describe('Latest answer to a BYE, whatever still goes on (8.3.2.3).'),
     sessionExpiresSeconds: whole(90, 86_400).default(1800).describe('Session timer that we ask for (RFC 4028).'),
     retryAfterSeconds: whole(1, 3600).default(30).describe('Retry-After of a 503.'),

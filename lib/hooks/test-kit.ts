@@ -127,6 +127,7 @@ export const example = {
     senderAddress: 'sip:+15550101@home.example;user=phone',
     subject: undefined,
     hasFirstMessage: false,
+    message: undefined,
     ...given,
   }),
   message,

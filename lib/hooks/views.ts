@@ -30,7 +30,7 @@ export interface DeviceView {
   readonly expiresAt: number;
 }
 
-/** A 1-1 session invitation for a served user. */
+/** A 1-1 session invitation, or a standalone message, for a served user. */
 export interface InvitationView extends ConversationView {
   /** The identity that was addressed, a SIP URI. */
   readonly recipientAddress: string;
@@ -39,9 +39,11 @@ export interface InvitationView extends ConversationView {
   readonly subject: string | undefined;
   /** Whether a first message rides in the INVITE; `beforeDefer` is shown it, where nobody is there. */
   readonly hasFirstMessage: boolean;
+  /** The standalone message (SIP MESSAGE) that is to be accepted; undefined for an INVITE. */
+  readonly message: MessageView | undefined;
 }
 
-/** An invitation that has got its 200: a device took it, or the PF accepted for its user. */
+/** An invitation, or a standalone message, that has got its 200 (or 202): a device took it, or the PF accepted for its user. */
 export interface AcceptedView extends InvitationView {
   readonly by: 'device' | 'participating-function';
 }

@@ -41,6 +41,8 @@ export interface Policy {
   readonly terminatingMarker: string;
   /** How long a device may ring. */
   readonly inviteMilliseconds: number;
+  /** How long the answer to a MESSAGE may take. */
+  readonly messageMilliseconds: number;
   /** How long a client may take to bind its MSRP session after its 200. */
   readonly bindMilliseconds: number;
   /** What a client's final refusal means: told to the inviter, or the PF accepts for the user. Others than those listed: `defer`. */

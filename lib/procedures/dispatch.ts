@@ -26,7 +26,7 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *           CPM session, 1-1, to a served user → terminating/session-invitation, which may let it pass to his devices
  *           the PF's own, handed back by the core → on along its Route (T35)
  *   MESSAGE of a served user      → noted if it is a notification
- *           standalone, to a served user who is off → terminating/pager-message; all others on along their Route
+ *           standalone, to a served user → terminating/pager-message; all others on along their Route
  *   OPTIONS to the PF itself      → 200
  *   anything else                 → not ours
  */

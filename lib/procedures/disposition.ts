@@ -109,18 +109,12 @@ export async function keepNotification(
   notifications: readonly Imdn[],
 ): Promise<void> {
   const receivedAt = clock.now();
-  const [only, another] = notifications;
-  // A sender hears of each kind once about a message, whoever says it how often (RFC 5438 §7.2.1, T32).
-  const identity =
-    only !== undefined && another === undefined
-      ? {imdnMessageId: `${only.kind} ${only.messageId}`, sameness: 'id' as const}
-      : {imdnMessageId: ownMessageId(content)};
   await store.deferredQueue.enqueue([
     {
       servedUser: await keyOf(users, session.senderAddress),
       sender: author,
       kind: 'notification',
-      ...identity,
+      ...identityOf(notifications, content),
       dispositions: [],
       contentType: content.contentType,
       bytes: content.bytes,
@@ -140,6 +134,17 @@ export async function keepNotification(
     },
   ]);
   hooks.afterNotification?.(viewOfNotifications(author, session, notifications));
+}
+
+/** A sender hears of each kind once about a message, whoever says it how often (RFC 5438 §7.2.1, T32). */
+export function identityOf(
+  notifications: readonly Imdn[],
+  content: Content,
+): {readonly imdnMessageId: string | undefined; readonly sameness?: 'id'} {
+  const [only, another] = notifications;
+  return only !== undefined && another === undefined
+    ? {imdnMessageId: `${only.kind} ${only.messageId}`, sameness: 'id'}
+    : {imdnMessageId: ownMessageId(content)};
 }
 
 const ownMessageId = ({contentType, bytes}: Content): string | undefined =>

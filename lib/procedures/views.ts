@@ -22,6 +22,7 @@ export function viewOfInvitation(invitation: Invitation): InvitationView {
     senderAddress,
     subject,
     hasFirstMessage: invitation.firstMessage !== undefined,
+    message: undefined,
   };
 }
 

@@ -35,7 +35,8 @@ export default definePlugin({
     log.info({file: path.basename(file)}, 'a journal is kept, which erasing a user does not touch');
     return {
       retains: file,
-      afterAccept: (invitation) => write('accepted', invitation),
+      afterAccept: ({message, ...invitation}) =>
+        write('accepted', {...invitation, ...(message === undefined ? {} : {message: headOf(message)})}),
       // Before it is acknowledged: what cannot be written down is not taken.
       beforeDefer: (message) =>
         write('offered', {...headOf(message), ...(content ? {content: base64(message.bytes())} : {})}),

@@ -1,5 +1,5 @@
-/** Bounds what is kept: messages and octets, for each user and from each sender, in a window of time. */
-import {definePlugin, z} from 'drachtio-cpm';
+/** Bounds what is kept, and standalone messages at all: messages and octets, for each user and from each sender, in a window of time. */
+import {definePlugin, z, type MessageView} from 'drachtio-cpm';
 
 const bounds = z
   .strictObject({
@@ -54,16 +54,24 @@ export default definePlugin({
       };
     }
 
+    function count({servedUser, sender: from, size}: MessageView): void {
+      users.count(servedUser, size);
+      senders.count(from, size);
+    }
+
+    const isBeyond = ({servedUser, sender: from, size}: MessageView): boolean =>
+      !users.hasRoom(servedUser, size) || !senders.hasRoom(from, size);
+
     return {
-      beforeDefer({kind, servedUser, sender: from, size}) {
-        if (kind !== 'chat') return undefined;
-        return users.hasRoom(servedUser, size) && senders.hasRoom(from, size) ? undefined : {refuse: status};
+      // A standalone message, whether it goes on to a phone or is kept.
+      beforeAccept: ({message}) => (message !== undefined && isBeyond(message) ? {refuse: status} : undefined),
+      afterAccept({by, message}) {
+        if (by === 'device' && message !== undefined) count(message);
       },
+      beforeDefer: (message) => (message.kind === 'chat' && isBeyond(message) ? {refuse: status} : undefined),
       // What was there already, a repetition, is not counted twice.
-      afterDefer({kind, outcome, servedUser, sender: from, size}) {
-        if (kind !== 'chat' || outcome === 'duplicate') return;
-        users.count(servedUser, size);
-        senders.count(from, size);
+      afterDefer(message) {
+        if (message.kind === 'chat' && message.outcome !== 'duplicate') count(message);
       },
     };
   },

@@ -1,6 +1,7 @@
 /** Standalone messages, by SIP MESSAGE, for a user who is off (CPM-CF 8.3.1). */
 import {randomUUID} from 'node:crypto';
 import test from 'ava';
+import type {ExecutionContext} from 'ava';
 import {formatIsComposing} from '../../lib/codecs/iscomposing.ts';
 import {formatAcceptContact} from '../../lib/codecs/sip-headers/accept-contact.ts';
 import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
@@ -12,6 +13,7 @@ import type {Phone} from '../../lib/phone/phone.ts';
 import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
 import {impatient, impatientServer, until} from '../support/persistent-sender.ts';
+import type {RawSip} from '../support/raw-sip.ts';
 import {registrarPeer} from '../support/registrar-peer.ts';
 
 const carolAddress = 'sip:+15550103@home.example;user=phone';
@@ -230,6 +232,151 @@ test.serial(
     await ledgerIs(pf, {delivered: 2, pending: 1});
   },
 );
+
+const textOf = ({body}: {readonly body: Buffer}): string => body.toString().split('\r\n').at(-1) ?? '';
+
+test.serial(
+  '8.3.1 E8: a standalone message that is said again after it was delivered gets 202, and comes once',
+  async (t) => {
+    const pf = await deployment(t);
+    const alice = await aliceIn(pf);
+    const message = pager('hello');
+    t.is(await send(alice, message), 202);
+    const bob = await pf.bob();
+    await pf.register(bob);
+    await ledgerIs(pf, {delivered: 1, pending: 0});
+    t.is(await send(alice, message), 202);
+    // Other words under the same id are another message (T62).
+    const other = {...message, bytes: Buffer.from(message.bytes.toString().replace('hello', 'adieu'))};
+    t.is(await send(alice, other), 202);
+    await ledgerIs(pf, {accepted: 2, delivered: 2, pending: 0});
+    t.deepEqual(bob.requests.items.map(textOf), ['hello', 'adieu']);
+  },
+);
+
+test.serial(
+  '8.3.1 A18: a standalone message for a phone that has gone without a word gets 202, and comes when he is back, in order',
+  async (t) => {
+    const pf = await deployment(t);
+    const alice = await aliceIn(pf);
+    const bob = await pf.bob();
+    await pf.register(bob);
+    await bob.close();
+    t.is(await send(alice, pager('one')), 202);
+    await pf.pf.log.first(({msg}) => msg.startsWith('a standalone message did not reach a user who was there'));
+    t.is(await send(alice, pager('two')), 202);
+    t.like(await pf.status(), {ledger: {accepted: 2, pending: 2}});
+    const again = await pf.bob({instance: bob.instance ?? ''});
+    await pf.register(again);
+    await ledgerIs(pf, {delivered: 2, pending: 0});
+    t.deepEqual(again.requests.items.map(textOf), ['one', 'two']);
+  },
+);
+
+/** A device that answers what, and when, the test says; the core's part is played, too. */
+async function deviceIn(t: ExecutionContext, pf: Deployment): Promise<RawSip> {
+  const peer = await registrarPeer(t, pf);
+  t.is(await peer.register(bobAddress, {contacts: [{uri: peer.uri, instance: '<urn:uuid:1>', cpm: true}]}), 200);
+  return peer.raw;
+}
+
+test.serial(
+  '8.3.1 A18: a device that never answers a MESSAGE holds nothing up, and its late 200 counts for what it took',
+  async (t) => {
+    const pf = await deployment(t, {config: {sip: {messageSeconds: 1}, cpm: {deliveryRetrySeconds: [600]}}});
+    const alice = await aliceIn(pf);
+    t.is(await send(alice, pager('one')), 202);
+    const device = await deviceIn(t, pf);
+    const first = await device.next('MESSAGE');
+    const {status} = await pf.pf.log.first(({msg}) => msg.startsWith('a SIP MESSAGE was not taken'));
+    t.is(status, 408);
+    await until(async () => {
+      const {deliveries} = (await pf.status()) as {deliveries: Record<string, number>};
+      return deliveries['running'] === 0 && deliveries['retrying'] === 1;
+    });
+    device.answer(first, '200 OK');
+    await ledgerIs(pf, {delivered: 1, pending: 0});
+  },
+);
+
+test.serial(
+  '8.3.4 A20: a notification that the client says again by SIP MESSAGE, as it missed its 200 in the session, reaches the sender once',
+  async (t) => {
+    const pf = await deployment(t);
+    const alice = await aliceIn(pf);
+    const bob = await pf.bob({notifications: 'none'});
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('hello')).accepted);
+    await chat.end();
+    const messageId = alice.sent.items[0]?.messageId ?? '';
+    const report = notificationMessage(messageId, 'delivered');
+    await pf.register(bob);
+    const {session} = await bob.messages.first();
+    t.is(await session.msrp.send(report, {contentType: 'message/cpim'}), 200);
+    await alice.notifications.first();
+    t.is((await bob.request('MESSAGE', aliceAddress, pagerHeaders, report)).status, 202);
+    // Another copy of the same report, which has an id of its own.
+    const copy = notificationMessage(messageId, 'delivered');
+    t.is((await bob.request('MESSAGE', aliceAddress, pagerHeaders, copy)).status, 202);
+    t.is(
+      (await bob.request('MESSAGE', aliceAddress, pagerHeaders, notificationMessage(messageId, 'displayed'))).status,
+      200,
+    );
+    await alice.notifications.first(({status}) => status === 'displayed');
+    t.deepEqual(
+      alice.notifications.items.map(({status}) => status),
+      ['delivered', 'displayed'],
+    );
+  },
+);
+
+test.serial(
+  '8.3.4 A20: notifications for a served sender who is off wait for his registration, and nobody is asked before',
+  async (t) => {
+    const pf = await deployment(t, {config: {cpm: {deliveryRetrySeconds: [1], deliveryRetries: 1}}});
+    const alice = await aliceIn(pf);
+    const chat = await alice.startChat(bobAddress);
+    t.true((await chat.sendText('hello')).accepted);
+    await chat.end();
+    await alice.deregister();
+    await pf.core.told.first(({expires}) => expires === 0);
+    const bob = await pf.bob();
+    await pf.register(bob);
+    await ledgerIs(pf, {delivered: 1, pending: 2});
+    await until(async () => {
+      const {deliveries} = (await pf.status()) as {deliveries: Record<string, number>};
+      return deliveries['running'] === 0;
+    });
+    t.like(await pf.status(), {deliveries: {retrying: 0, parked: 0}});
+    t.false(pf.pf.log.items.some(({msg}) => msg.startsWith('a SIP MESSAGE was')));
+    await pf.register(alice);
+    await alice.notifications.atLeast(2);
+    t.deepEqual(
+      alice.notifications.items.map(({status, via}) => [status, via]),
+      [
+        ['delivered', 'message'],
+        ['displayed', 'message'],
+      ],
+    );
+    await ledgerIs(pf, {delivered: 3, pending: 0});
+  },
+);
+
+for (const [plugin, options, status] of [
+  ['block-list', {senders: ['tel:+15550101']}, 603],
+  ['quota', {sender: {messages: 1}}, 403],
+] as const) {
+  test.serial(`8.3.1: ${plugin} is asked of standalone messages for a user who is there, too`, async (t) => {
+    const pf = await deployment(t, {config: {plugins: [{use: plugin, options}]}});
+    const alice = await aliceIn(pf);
+    const bob = await pf.bob();
+    await pf.register(bob);
+    if (plugin === 'quota') t.is(await send(alice, pager('within')), 200);
+    t.is(await send(alice, pager('beyond')), status);
+    t.deepEqual(bob.requests.items.map(textOf), plugin === 'quota' ? ['within'] : []);
+    t.like(await pf.status(), {ledger: {accepted: 0}});
+  });
+}
 
 /** Only a server of our own may be killed. */
 const killable = (

@@ -1,7 +1,7 @@
 import {canonicalAddress} from '../../cpm/address.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {Note} from '../../cpm/history.ts';
-import type {SipResponseView} from '../../ports/sip.ts';
+import type {OutgoingRequest, SipResponseView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {admitted} from './admitted.ts';
 import {pagerMessage, routeTo} from './delivery-invite.ts';
@@ -46,6 +46,10 @@ export async function sendWithoutSession(
   lease: UserLease,
 ): Promise<WithoutSession> {
   const {store, clock, hooks} = context;
+  const isHeld = await isHeldForHim(context, recipient);
+  const cut = new Promise<void>((resolve) => {
+    lease.onGiveWay = resolve;
+  });
   let afterSequence: number | undefined;
   let isKept = false;
   for (;;) {
@@ -59,7 +63,10 @@ export async function sendWithoutSession(
       if (message.expiresAt <= clock.now()) continue;
       if (message.kind === 'chat' && (await admitted([message], hooks.beforeSend)).length === 0)
         return {end: 'kept', againAfter: 0, unreachable: false};
-      const attempt = (await onSession(context, author, message)) ?? (await byMessage(context, recipient, message));
+      const overSession = await onSession(context, author, message);
+      // His registration is the trigger; nobody is asked before.
+      if (overSession === undefined && isHeld) continue;
+      const attempt = overSession ?? (await byMessage(context, recipient, message, cut));
       if (attempt.end === 'taken') {
         await recordTaken(context, [message], attempt.note);
         continue;
@@ -74,6 +81,11 @@ export async function sendWithoutSession(
     if (messages.length === 0) return isKept ? {end: 'kept', againAfter: 0, unreachable: false} : {end: 'done'};
     afterSequence = messages.at(-1)?.sequence;
   }
+}
+
+/** Whether he is served here and off: what no session takes waits for him. Of others nobody here knows whether they are there. */
+async function isHeldForHim({users}: Context, recipient: string): Promise<boolean> {
+  return (await users.resolve(recipient)) !== undefined && (await users.devices(recipient)).length === 0;
 }
 
 /** The recipient's leg of a session in which he invited the author takes a notification, while it stands. */
@@ -97,15 +109,28 @@ async function onSession(
  * One SIP MESSAGE with the service of pager mode, to the user's devices, or to the one that sent what a notification reports on. Never rejects.
  * @clause CPM-CF 5.4 A20
  */
-export async function byMessage(context: Context, recipient: string, message: DeferredMessage): Promise<Attempt> {
-  const {sip, users, clock, log} = context;
+export async function byMessage(
+  context: Context,
+  recipient: string,
+  message: DeferredMessage,
+  cut?: Promise<void>,
+): Promise<Attempt> {
+  const {users, clock, log} = context;
   const {conversationId, contributionId, pager} = message.session;
   const registration = await users.registration(recipient);
   const route = registration?.servingNode === undefined ? [] : [routeTo(registration.servingNode)];
   const request = pagerMessage(context, message.session, route, message);
   // How long it lives on (RFC 3428 §7).
   const expires = pager === true ? {Expires: String(Math.ceil((message.expiresAt - clock.now()) / 1000))} : {};
-  const response = await sip.request('MESSAGE', {...request, headers: {...request.headers, ...expires}});
+  const response = await sendMessage(
+    context,
+    {...request, headers: {...request.headers, ...expires}},
+    (late) => {
+      const {end, note} = attemptOf(late);
+      if (end === 'taken') void recordTaken(context, [message], note).catch(() => undefined);
+    },
+    cut,
+  );
   const attempt = attemptOf(response);
   log.info(
     {
@@ -121,10 +146,44 @@ export async function byMessage(context: Context, recipient: string, message: De
   return attempt;
 }
 
+const noAnswer: SipResponseView = {
+  status: 408,
+  reason: 'Request Timeout',
+  header: () => undefined,
+  body: new Uint8Array(0),
+};
+
+/**
+ * A MESSAGE and its final answer: 408 where none comes in the time that the policy sets, as who waits for it holds up others, or before `cut`.
+ * An answer after that is told to `onLate`. Never rejects.
+ */
+export async function sendMessage(
+  {sip, clock, policy}: Pick<Context, 'sip' | 'clock' | 'policy'>,
+  request: OutgoingRequest,
+  onLate?: (response: SipResponseView) => void,
+  cut?: Promise<void>,
+): Promise<SipResponseView> {
+  return new Promise((resolve) => {
+    let over = false;
+    const giveUp = (): void => {
+      over = true;
+      resolve(noAnswer);
+    };
+    const timer = clock.after(policy.messageMilliseconds, giveUp);
+    void cut?.then(giveUp);
+    void sip.request('MESSAGE', request).then((response) => {
+      timer.cancel();
+      if (over) onLate?.(response);
+      else resolve(response);
+    });
+  });
+}
+
 /** Client errors that say nothing against this message in particular. */
 const ofTheMoment = [401, 407, 408, 430, 480, 486, 600];
 
-function attemptOf(response: SipResponseView): Attempt {
+/** What an answer to a MESSAGE means for what it carried. */
+export function attemptOf(response: SipResponseView): Attempt {
   const {status} = response;
   const note = {answer: `SIP ${status}`};
   if (status >= 200 && status < 300) return {end: 'taken', note};

@@ -44,7 +44,7 @@ export interface Invitation {
 }
 
 /** Headers which belong to the CPM session and not to one dialog; all others are each leg's own (T60). */
-const passedNames = [
+export const passedNames = [
   'Conversation-ID',
   'Contribution-ID',
   'InReplyTo-Contribution-ID',
@@ -243,7 +243,7 @@ function readBody(request: SipRequestView): Pick<Invitation, 'offer' | 'firstMes
  * What the Route names after the PF itself, as it stands: the original dialog identifier is in there (TS 24.229 §5.7.5). The topmost one led here
  * (RFC 3261 §16.4), maybe under a name that we do not know; a single one that is not ours is where to go on.
  */
-function remainingRoute(request: SipRequestView, isOwn: (uri: string) => boolean): readonly string[] {
+export function remainingRoute(request: SipRequestView, isOwn: (uri: string) => boolean): readonly string[] {
   const header = request.header('Route');
   if (header === undefined) return [];
   const route = parseNameAddrs(header);

@@ -1,134 +1,153 @@
-import {imdnMessageId, parseCpim} from '../../codecs/cpim.ts';
-import {isComposing} from '../../codecs/iscomposing.ts';
-import {isType} from '../../codecs/mime.ts';
-import {asksForIcsi, parseAcceptContact} from '../../codecs/sip-headers/accept-contact.ts';
-import {parseAssertedService} from '../../codecs/sip-headers/asserted.ts';
-import {opaqueId} from '../../codecs/sip-headers/cpm-ids.ts';
-import {sipInstance} from '../../codecs/sip-headers/features.ts';
-import {asSipRequestUri} from '../../cpm/address.ts';
-import {ICSI, isService} from '../../cpm/feature-tags.ts';
-import {CpmError} from '../../errors.ts';
-import type {IncomingRequest, SipRequestView} from '../../ports/sip.ts';
+import {viewOfMessage, type InvitationView} from '../../hooks/views.ts';
+import type {IncomingRequest} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {keyOf, noteNotifications} from '../disposition.ts';
-import {deferMessage, type Deferring} from './defer.ts';
-import {directionOf, isRegistered, recipientOf, senderOf} from './invitation.ts';
+import {attemptOf, sendMessage} from './by-message.ts';
+import {deferMessage} from './defer.ts';
+import {directionOf, isRegistered, recipientOf} from './invitation.ts';
+import {isPagerMessage, isRepeated, onwards, readStandalone, type StandaloneMessage} from './standalone-message.ts';
+
+const clause = 'CPM-CF 8.3.1';
 
 /**
- * A standalone SIP MESSAGE for a served user (pager mode). While he is there it goes on to him, and his answer back (`pass`); for one who is
- * off it is kept, and answered 202 only then; it comes by SIP MESSAGE when he registers, within the time that its Expires names.
+ * A standalone SIP MESSAGE for a served user (pager mode). While he is there it goes on to him, and his answer back; for one who is off, or does
+ * not answer, it is kept, and answered 202 only then; it comes by SIP MESSAGE when he registers, within the time that its Expires names.
  * @clause CPM-CF 8.3.1 5.4
  */
 export async function handlePagerMessage(context: Context, request: IncomingRequest): Promise<'handled' | 'pass'> {
-  const {users, policy, overload, log} = context;
+  const {users, policy, deliveries} = context;
   if (!isPagerMessage(request) || !policy.trusts(request.source.address)) return 'pass';
-  if (directionOf(request, context) === 'originating') return 'pass';
+  if (directionOf(request, context) === 'originating') return handleRepeatedReport(context, request);
   const servedUser = await users.resolve(recipientOf(request, context));
-  if (servedUser === undefined || !users.defers(servedUser)) return 'pass';
-  const registered = isRegistered(request, context);
-  if (registered === true && (await users.registration(servedUser)) === undefined) return 'pass';
-  const isThere = registered !== false && (await users.devices(servedUser)).length > 0;
-  const message = readMessage(request, servedUser, context);
-  if (message === undefined || message.lifetime <= 0) return 'pass';
-  if (isThere && !(await isKept(context, message))) return 'pass';
+  const message = servedUser === undefined ? undefined : readStandalone(request, servedUser, context);
+  if (message === undefined) return 'pass';
+  const answer = await accepts(context, request, message);
+  if (answer === 'refused') return 'handled';
+  if (!users.defers(message.servedUser)) return 'pass';
+  const isThere = await mayBeThere(context, request, message.servedUser);
+  if (!isThere && message.lifetime <= 0) return 'pass';
+  const goesOn = isThere && answer !== 'keep' && !(await isRepeated(context, message));
+  // Nothing overtakes what waits from the same sender.
+  const isTried = goesOn && !(await somethingWaits(context, message));
+  if (isTried && (await relayed(context, request, message))) return 'handled';
+  if (!(await keep(context, request, message))) return 'handled';
+  // Who did not answer a moment ago is asked later; who was off may have come meanwhile.
+  if (isTried) deliveries.later(message.servedUser);
+  else if ((await users.devices(message.servedUser)).length > 0) deliveries.trigger(message.servedUser, 'message');
+  return 'handled';
+}
 
-  const where = {clause: 'CPM-CF 8.3.1', ...message.label, bytes: request.body.length};
+/**
+ * A client that missed the 200 to a notification in a session says it again by SIP MESSAGE: its recipient has heard of it, whoever serves him
+ * (RFC 5438 §7.2.1).
+ */
+async function handleRepeatedReport(context: Context, request: IncomingRequest): Promise<'handled' | 'pass'> {
+  const recipient = await keyOf(context.users, request.uri);
+  let message: StandaloneMessage | undefined;
+  try {
+    message = readStandalone(request, recipient, context);
+  } catch {
+    // Whoever serves the recipient judges that.
+  }
+
+  if (message?.kept.kind !== 'notification' || !(await isRepeated(context, message))) return 'pass';
+  context.log.info({clause: 'CPM-CF 5.4', ...message.label}, 'a notification that is said again goes no further');
+  await request.respond(202);
+  return 'handled';
+}
+
+/** What plugins say of a chat message before anything is done with it; a notification has a hook of its own. */
+async function accepts(
+  {hooks, policy}: Context,
+  request: IncomingRequest,
+  message: StandaloneMessage,
+): Promise<'keep' | 'refused' | undefined> {
+  if (message.kept.kind !== 'chat') return undefined;
+  const answer = await hooks.beforeAccept?.(viewOf(message));
+  if (typeof answer !== 'object') return answer;
+  const {refuse, reason} = answer;
+  await request.respond(refuse, {
+    ...(reason === undefined ? {} : {reason}),
+    ...(refuse === 503 ? {headers: {'Retry-After': String(policy.retryAfterSeconds)}} : {}),
+  });
+  return 'refused';
+}
+
+const viewOf = ({servedUser, sender, label, original, kept}: StandaloneMessage): InvitationView => ({
+  servedUser,
+  sender,
+  ...label,
+  recipientAddress: original.recipientAddress,
+  senderAddress: original.senderAddress,
+  subject: undefined,
+  hasFirstMessage: false,
+  message: Object.freeze(viewOfMessage(kept)),
+});
+
+/** Whether a device of his may answer: one that we were told of, or one that the core alone knows. */
+async function mayBeThere(context: Context, request: IncomingRequest, servedUser: string): Promise<boolean> {
+  const {users} = context;
+  const registered = isRegistered(request, context);
+  if (registered === false) return false;
+  if ((await users.devices(servedUser)).length > 0) return true;
+  return registered === true && (await users.registration(servedUser)) === undefined;
+}
+
+async function somethingWaits({store}: Context, {servedUser, sender}: StandaloneMessage): Promise<boolean> {
+  const window = {afterSequence: undefined, limit: 1, maxBytes: 1};
+  return store.available && (await store.deferredQueue.next(servedUser, sender, window).catch(() => [])).length > 0;
+}
+
+/** Whether his phone answered, in whatever way. */
+async function relayed(context: Context, request: IncomingRequest, message: StandaloneMessage): Promise<boolean> {
+  const {users, log, hooks} = context;
+  const {kept, original, label} = message;
+  const response = await sendMessage(context, onwards(context, request));
+  const {status, reason} = response;
+  const {end} = attemptOf(response);
+  if (end === 'unreachable' && message.lifetime > 0) {
+    log.info({clause, ...label, status}, 'a standalone message did not reach a user who was there; it is kept');
+    return false;
+  }
+
+  const retryAfter = response.header('Retry-After');
+  await request.respond(status, {reason, ...(retryAfter === undefined ? {} : {headers: {'Retry-After': retryAfter}})});
+  if (end === 'taken' && kept.kind === 'chat') hooks.afterAccept?.({...viewOf(message), by: 'device'});
+  if (end === 'taken' && kept.kind === 'notification')
+    await noteNotifications(context, {
+      author: await keyOf(users, original.senderAddress),
+      about: original.recipientAddress,
+      content: message,
+    });
+  return true;
+}
+
+/** Whether it was kept, and answered 202. */
+async function keep(context: Context, request: IncomingRequest, message: StandaloneMessage): Promise<boolean> {
+  const {policy, overload, log, hooks} = context;
+  const {servedUser} = message;
+  const where = {clause, ...message.label, bytes: request.body.length};
   if (request.body.length > policy.maxPagerMessageBytes) {
     log.info({...where, limit: policy.maxPagerMessageBytes}, 'a standalone message is refused: it is too large');
     await request.respond(413);
-    return 'handled';
+    return false;
   }
 
   const refusal = overload.refuses() ?? (await isFull(context, servedUser));
   if (refusal !== undefined) {
     log.info({...where, refusal}, 'a standalone message is refused: nothing can be kept now');
     await overload.refuse(request, refusal);
-    return 'handled';
+    return false;
   }
 
-  const verdict = (await keepReport(context, message)) ?? (await deferMessage(context, message, message));
+  const report = await keepReport(context, message);
+  const verdict = report ?? (await deferMessage(context, message, message));
   // What MSRP says by 408, the sender keeps it, is a time to come again here.
   if (verdict === 408) await overload.refuse(request, 'store');
   else await request.respond(verdict === 'accepted' ? 202 : verdict);
-  // He may have come meanwhile.
-  if (verdict === 'accepted' && (await users.devices(servedUser)).length > 0)
-    context.deliveries.trigger(servedUser, 'message');
-  return 'handled';
-}
-
-/** Whether a request has the service of pager mode, to one recipient. */
-function isPagerMessage(request: SipRequestView): boolean {
-  const asked = request.header('Accept-Contact');
-  const service = request.header('P-Asserted-Service') ?? request.header('P-Preferred-Service');
-  const services = service === undefined ? [] : parseAssertedService(service);
-  const is = (icsi: string): boolean => asksForIcsi(asked, icsi) || services.some((given) => isService(given, icsi));
-  return is(ICSI.pagerMessage) && !is(ICSI.pagerMessageGroup);
-}
-
-/** A standalone message, read once. */
-interface PagerMessage extends Deferring {
-  readonly contentType: string;
-  readonly bytes: Uint8Array;
-  readonly imdnMessageId: string | undefined;
-  readonly lifetime: number;
-}
-
-/**
- * Undefined for what is never kept: isComposing (T34), and content that no client of pager mode sends.
- * @throws CpmError `CPM_CPIM`, `CPM_NO_SENDER` or `CPM_EXPIRES` (400).
- */
-function readMessage(request: SipRequestView, servedUser: string, {policy, ids}: Context): PagerMessage | undefined {
-  const contentType = request.header('Content-Type') ?? '';
-  const isCpim = isType(contentType, 'message/cpim');
-  if (!isCpim && !isType(contentType, 'message/imdn+xml')) return undefined;
-  const cpim = isCpim ? parseCpim(request.body) : undefined;
-  if (isComposing(cpim?.contentType ?? contentType)) return undefined;
-  const sender = senderOf(request);
-  // Who names none gets what his client left out: the ids have to be there when it goes on.
-  const label = {
-    conversationId: opaqueId(request.header('Conversation-ID')) ?? ids.token(),
-    contributionId: opaqueId(request.header('Contribution-ID')) ?? ids.token(),
-  };
-  return {
-    servedUser,
-    sender: sender.key,
-    label,
-    contentType,
-    bytes: request.body,
-    imdnMessageId: cpim && imdnMessageId(cpim),
-    lifetime: lifetimeOf(request),
-    original: {
-      ...label,
-      recipientAddress: asSipRequestUri(recipientOf(request, {policy}), policy.homeDomain),
-      recipientInstance: instanceOf(request),
-      senderAddress: sender.address,
-      senderInstance: undefined,
-      subject: undefined,
-      offer: undefined,
-      pager: true,
-    },
-  };
-}
-
-/** The device that it is meant for, where it names one (RFC 3841). */
-const instanceOf = (request: SipRequestView): string | undefined =>
-  parseAcceptContact(request.header('Accept-Contact') ?? '')
-    .map(({features}) => sipInstance(features))
-    .find((instance) => instance !== undefined);
-
-/** Milliseconds (RFC 3428 §7); no end where nothing is said. */
-function lifetimeOf(request: SipRequestView): number {
-  const text = request.header('Expires');
-  if (text === undefined) return Infinity;
-  if (!/^\d{1,10}$/.test(text.trim())) throw new CpmError('CPM_EXPIRES', 400, 'Expires is no number of seconds');
-  return Number(text) * 1000;
-}
-
-/** Whether it waits already: its sender never saw our 202, and repeats it. */
-async function isKept({store}: Context, {servedUser, sender, imdnMessageId: id}: PagerMessage): Promise<boolean> {
-  if (id === undefined || !store.available) return false;
-  const found = await store.deferredQueue.find(servedUser, id, sender).catch(() => []);
-  return found.some(({kind}) => kind === 'chat');
+  if (verdict === 'accepted' && report === undefined)
+    hooks.afterAccept?.({...viewOf(message), by: 'participating-function'});
+  return verdict === 'accepted';
 }
 
 async function isFull(
@@ -146,7 +165,7 @@ async function isFull(
 }
 
 /** A notification is kept as one that came in a session is: once for each kind and message. Undefined where it is none. */
-async function keepReport(context: Context, message: PagerMessage): Promise<'accepted' | 408 | undefined> {
+async function keepReport(context: Context, message: StandaloneMessage): Promise<'accepted' | 408 | undefined> {
   const {recipientAddress, recipientInstance, senderAddress} = message.original;
   const noted = await noteNotifications(context, {
     author: await keyOf(context.users, senderAddress),
