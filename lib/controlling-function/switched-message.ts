@@ -39,11 +39,6 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Messages that nobody has taken yet. */
-  get waiting(): number {
-    return this.#queue.length;
-  }
-
   push(message: SwitchedMessage): void {
     if (this.#session === undefined && !this.#options.keeps) {
       this.#options.onUndelivered(message, 'absent');
