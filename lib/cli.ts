@@ -4,6 +4,7 @@ import {checkConfigCommand} from './cli/check-config.ts';
 import {clauseCommand} from './cli/clause.ts';
 import {demoCommand} from './cli/demo.ts';
 import {eraseCommand} from './cli/erase.ts';
+import {groupsCommand} from './cli/groups.ts';
 import {queueCommand} from './cli/queue.ts';
 import {recordedCommand} from './cli/recorded.ts';
 import {relayCommand} from './cli/relay.ts';
@@ -23,7 +24,7 @@ const program = new Command('cpm-pf')
 
 const commands = [
   ...[startCommand, relayCommand, checkConfigCommand, statusCommand, whereCommand, queueCommand, eraseCommand],
-  ...[recordedCommand, demoCommand, clauseCommand],
+  ...[recordedCommand, groupsCommand, demoCommand, clauseCommand],
 ];
 for (const command of commands) program.addCommand(command((status) => (process.exitCode = status)).exitOverride());
 

@@ -18,8 +18,15 @@ export function eraseCommand(done: Done): Command {
     });
 }
 
-function table({messagesTo, messagesFrom, recorded, registrations, identities, kept}: EraseReport): string {
-  const counts = {'messages to': messagesTo, 'messages from': messagesFrom, recorded, registrations, identities};
+function table({messagesTo, messagesFrom, recorded, groups, registrations, identities, kept}: EraseReport): string {
+  const counts = {
+    'messages to': messagesTo,
+    'messages from': messagesFrom,
+    recorded,
+    groups,
+    registrations,
+    identities,
+  };
   const rows = Object.entries({...counts, ...(kept.length === 0 ? {} : {'kept by': kept.join(', ')})});
   return rows.map(([what, value]) => `${what.padEnd(14)} ${value}\n`).join('');
 }

@@ -2,7 +2,7 @@
 import type {HistoryEntry, TracedMessage} from '../cpm/history.ts';
 import type {FolderSummary, StoredSummary} from '../cpm/stored-object.ts';
 
-const columns = 100;
+export const columns = 100;
 
 /** A message with its history, one entry a line. */
 export function formatTrace(message: TracedMessage): string {
@@ -58,14 +58,14 @@ function formatEntry({at, node, what, answer, session, by}: HistoryEntry): strin
   return `  ${timeOf(at)} ${what.padEnd(12)} ${fit(node, 10)} ${said.join(', ')}`;
 }
 
-const timeOf = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+export const timeOf = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 
 const cut = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
 
 const fit = (text: string, width: number): string => cut(text, width).padEnd(width);
 
 /** Cells of so many characters, to the right where the width is negative; the last one is as long as it is. */
-const row = (widths: readonly number[], cells: readonly string[]): string =>
+export const row = (widths: readonly number[], cells: readonly string[]): string =>
   cells
     .map((cell, index) => {
       const width = widths[index] ?? cell.length;
@@ -74,5 +74,5 @@ const row = (widths: readonly number[], cells: readonly string[]): string =>
     .join(' ');
 
 /** What comes from outside stays on its line, and moves no cursor. */
-const lines = (all: readonly string[]): string =>
+export const lines = (all: readonly string[]): string =>
   all.map((line) => `${cut(line.replaceAll(/\p{Cc}/gu, '?'), columns).trimEnd()}\n`).join('');

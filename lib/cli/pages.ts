@@ -1,5 +1,6 @@
 import type {TracedMessage} from '../cpm/history.ts';
 import type {FolderSummary, StoredSummary} from '../cpm/stored-object.ts';
+import type {GroupSummary, KeptGroupState} from '../ports/operator.ts';
 import {askRunning} from './running.ts';
 
 /** Lists of the admin endpoint; items stand under the name of their list. */
@@ -7,12 +8,16 @@ interface Lists {
   readonly messages: readonly TracedMessage[];
   readonly sessions: readonly FolderSummary[];
   readonly objects: readonly StoredSummary[];
+  readonly groups: readonly GroupSummary[];
+  readonly states: readonly KeptGroupState[];
 }
 
 const paths: Readonly<Record<keyof Lists, string>> = {
   messages: '/messages',
   sessions: '/recorded',
   objects: '/recorded',
+  groups: '/groups',
+  states: '/groups',
 };
 
 /** Asks for all items of a list, page by page; answers how many there were, undefined when nobody can be asked. */

@@ -135,7 +135,9 @@ export const cpm = z
       ),
     recordedRetentionSeconds: whole(0, 3650 * day)
       .default(365 * day)
-      .describe('How long what is recorded of sessions is kept; 0: until its user is erased.'),
+      .describe(
+        'How long what is recorded of sessions is kept, and what is known of a group that is over; 0: until their user is erased.',
+      ),
     expirySweepSeconds: whole(1, day).default(60).describe('How often expired messages are looked for.'),
     maxPagerMessageBytes: whole(1300, 2 ** 20)
       .default(65_536)

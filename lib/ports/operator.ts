@@ -1,6 +1,9 @@
+import type {GroupSession} from '../cpm/group-session.ts';
+import type {GroupState} from '../cpm/group-state.ts';
 import type {TracedMessage} from '../cpm/history.ts';
 import type {FolderSummary, StoredObject, StoredSummary} from '../cpm/stored-object.ts';
 import type {Selection, TracePage} from './deferred-queue.ts';
+import type {GroupPage} from './group-sessions.ts';
 import type {FolderPage, StoredPage} from './message-store.ts';
 import type {Erased} from './store.ts';
 
@@ -25,6 +28,12 @@ export interface Operator {
   recorded(user: string, conversationId: string, page: StoredPage): Promise<readonly StoredSummary[]>;
   /** One object of his, its words, too; likewise logged. Rejects with `CPM_NOT_FOUND` (404). */
   recordedObject(user: string, id: string, who: string): Promise<StoredObject>;
+  /** The groups of a user, by Contribution-ID. */
+  groups(user: string, page: GroupPage): Promise<readonly GroupSummary[]>;
+  /** One of them; undefined when it is not known. */
+  group(user: string, contributionId: string): Promise<GroupSession | undefined>;
+  /** The Group State Objects in its folder of the message store, in the order in which they were stored (8.3.2.3 B4). */
+  groupStates(user: string, contributionId: string, page: StoredPage): Promise<readonly KeptGroupState[]>;
   /** Removes everything kept of a user, under the lease of his deliveries; likewise logged. Rejects with `CPM_USER_BUSY` (409) while it cannot be had. */
   erase(user: string, who: string): Promise<EraseReport>;
 }
@@ -32,6 +41,17 @@ export interface Operator {
 export interface Changed {
   readonly messages: number;
   readonly users: number;
+}
+
+/** `subject` as it was known last. */
+export interface GroupSummary extends Omit<GroupSession, 'offer' | 'conference'> {
+  /** How many take part. */
+  readonly participants: number;
+}
+
+export interface KeptGroupState extends Pick<StoredSummary, 'id' | 'sequence' | 'imdnMessageId' | 'date'> {
+  /** Undefined where the object cannot be read, or is just gone. */
+  readonly state: GroupState | undefined;
 }
 
 export interface EraseReport extends Erased {

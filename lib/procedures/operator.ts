@@ -4,6 +4,7 @@ import type {Selection, SettledMessage} from '../ports/deferred-queue.ts';
 import type {Changed, Operator, QueueChange} from '../ports/operator.ts';
 import type {Context} from './context.ts';
 import {notifySender} from './made-notification.ts';
+import {operatorGroups} from './operator-groups.ts';
 import {turnMilliseconds} from './terminating/deliveries.ts';
 
 /** So many messages are changed at a time: a transaction of the store stays short. */
@@ -100,6 +101,8 @@ export function createOperator(context: Context, journals: readonly string[] = [
       log.info({operator: who, what: 'read', id, conversationId, contributionId, kind}, 'an operator reads a record');
       return object;
     },
+
+    ...operatorGroups(store, keyOf),
 
     async erase(user, who) {
       const key = await keyOf(user);

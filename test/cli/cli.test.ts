@@ -19,7 +19,19 @@ function configFile(text: string): string {
 test('cpm-pf: --help names every command and ends with 0', async (t) => {
   const {status, output} = await cpmPf('--help');
   t.is(status, 0);
-  for (const command of ['start', 'relay', 'check-config', 'status', 'where', 'queue', 'erase', 'demo', 'clause'])
+  for (const command of [
+    'start',
+    'relay',
+    'check-config',
+    'status',
+    'where',
+    'queue',
+    'erase',
+    'recorded',
+    'groups',
+    'demo',
+    'clause',
+  ])
     t.regex(output, new RegExp(`^  ${command} `, 'm'));
 });
 

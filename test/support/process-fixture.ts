@@ -12,7 +12,7 @@ const log = processLog(config, 'pf');
 const none = () => Promise.reject(new Error('there are no messages'));
 const noOperator = {
   ...{selectionOf: none, trace: none, change: none, erase: none},
-  ...{recordedSessions: none, recorded: none, recordedObject: none},
+  ...{recordedSessions: none, recorded: none, recordedObject: none, groups: none, group: none, groupStates: none},
 };
 
 const app: ReloadableApp = {

@@ -54,7 +54,7 @@ const patienceMilliseconds = 5000;
 
 /**
  * Starts the admin endpoint: `/live` (the process answers), `/ready` (200 when running with all parts up, else 503), `/status`,
- * `/metrics` (Prometheus); with the key of the port file `/messages`, `/queue/…` and `/erase`.
+ * `/metrics` (Prometheus); with the key of the port file `/messages`, `/recorded`, `/groups`, `/queue/…` and `/erase`.
  * Rejects with `CPM_ADMIN_ADDRESS` (500) when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
@@ -114,7 +114,9 @@ async function answer(
 
   const path = request.url?.split('?', 1)[0] ?? '';
   if (!['/live', '/ready', '/status', '/metrics'].includes(path)) {
-    send(response, 404, {error: 'there is /live, /ready, /status, /metrics, /messages, /queue/… and /erase'});
+    send(response, 404, {
+      error: 'there is /live, /ready, /status, /metrics, /messages, /recorded, /groups, /queue/… and /erase',
+    });
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,4 +1,4 @@
-/** What the admin endpoint lets an operator ask of messages and do to them: `/messages`, `/recorded`, `/queue/…`, `/erase`. */
+/** What the admin endpoint lets an operator ask of messages and do to them: `/messages`, `/recorded`, `/groups`, `/queue/…`, `/erase`. */
 import type {IncomingMessage} from 'node:http';
 import {z} from 'zod';
 import {CpmError} from '../../errors.ts';
@@ -22,6 +22,7 @@ const who = z.string().regex(/^[\w.@-]{1,64}$/);
 const change = z.strictObject({by, value: text, who});
 const erasure = z.strictObject({user: text, who});
 const limit = z.coerce.number().int().min(1).max(mostMessages).default(100);
+const sequence = z.coerce.number().int().positive();
 const question = z.strictObject({
   by: by.or(z.literal('any')).default('any'),
   value: text,
@@ -33,9 +34,16 @@ const question = z.strictObject({
 /** Sessions of a user; objects of a conversation of his, or one object. */
 const recordQuestion = z.union([
   z.strictObject({user: text, object: text, who}),
-  z.strictObject({user: text, conversation: text, after: z.coerce.number().int().positive().optional(), limit}),
+  z.strictObject({user: text, conversation: text, after: sequence.optional(), limit}),
   /** Conversation-ID and Contribution-ID of the last one seen. */
   z.strictObject({user: text, after: z.string().regex(/^\S+ \S+$/).optional(), limit}), // prettier-ignore
+]);
+
+/** Groups of a user; one of them, or its states. */
+const groupQuestion = z.union([
+  z.strictObject({user: text, group: text}),
+  z.strictObject({user: text, group: text, states: z.literal('true'), after: sequence.optional(), limit}),
+  z.strictObject({user: text, after: text.optional(), limit}),
 ]);
 
 /** Undefined where the path is none of these. Never rejects. */
@@ -47,7 +55,7 @@ export function operatorEndpoint(
   const url = new URL(request.url ?? '', 'http://localhost');
   const [, what] = /^\/queue\/(\w+)$/.exec(url.pathname) ?? [];
   const changes = queueChanges.find((one) => one === what);
-  const isQuestion = ['/messages', '/recorded'].includes(url.pathname);
+  const isQuestion = ['/messages', '/recorded', '/groups'].includes(url.pathname);
   if (!isQuestion && changes === undefined && url.pathname !== '/erase') return undefined;
 
   const method = isQuestion ? 'GET' : 'POST';
@@ -57,6 +65,7 @@ export function operatorEndpoint(
     if (operator === undefined) return problem(503, 'it is still starting');
     const asked = Object.fromEntries(url.searchParams);
     if (url.pathname === '/messages') return answer(operator, question.parse(asked));
+    if (url.pathname === '/groups') return answerGroups(operator, groupQuestion.parse(asked));
     if (isQuestion) return answerRecorded(operator, recordQuestion.parse(asked));
     const body = await bodyOf(request);
     if (changes === undefined) {
@@ -87,20 +96,33 @@ async function answerRecorded(operator: Operator, asked: z.infer<typeof recordQu
   }
 
   const {limit: most} = asked;
-  const page = (list: string, items: readonly object[], next: string | undefined): Reply => ({
-    status: 200,
-    body: {[list]: items, ...(next === undefined || items.length < most ? {} : {next})},
-  });
   if ('conversation' in asked) {
     const objects = await operator.recorded(user, asked.conversation, {after: asked.after, limit: most});
-    return page('objects', objects, objects.at(-1)?.sequence.toString());
+    return page('objects', objects, most, objects.at(-1)?.sequence.toString());
   }
 
   const [conversationId = '', contributionId = ''] = asked.after?.split(' ') ?? [];
   const folders = await operator.recordedSessions(user, {after: {conversationId, contributionId}, limit: most});
   const last = folders.at(-1);
-  return page('sessions', folders, last && `${last.conversationId} ${last.contributionId}`);
+  return page('sessions', folders, most, last && `${last.conversationId} ${last.contributionId}`);
 }
+
+async function answerGroups(operator: Operator, asked: z.infer<typeof groupQuestion>): Promise<Reply> {
+  const {user} = asked;
+  if ('states' in asked) {
+    const states = await operator.groupStates(user, asked.group, {after: asked.after, limit: asked.limit});
+    return page('states', states, asked.limit, states.at(-1)?.sequence.toString());
+  }
+  if ('group' in asked) return {status: 200, body: {group: await operator.group(user, asked.group)}};
+  const groups = await operator.groups(user, {after: asked.after, limit: asked.limit});
+  return page('groups', groups, asked.limit, groups.at(-1)?.contributionId);
+}
+
+/** `next`: where the page behind it begins, if there may be one. */
+const page = (list: string, items: readonly object[], most: number, next: string | undefined): Reply => ({
+  status: 200,
+  body: {[list]: items, ...(next === undefined || items.length < most ? {} : {next})},
+});
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];

@@ -105,6 +105,7 @@ export function createServedUsers(deps: {
     for (const other of others) {
       const moved = await store.deferredQueue.adopt(other, servedUser);
       await store.messageStore.adopt(other, servedUser);
+      await store.groupSessions.adopt(other, servedUser);
       if (moved > 0)
         log.info({clause: 'CPM-CF 8.3.2.9.1.1', moved}, 'pending messages of another identity joined their user');
     }

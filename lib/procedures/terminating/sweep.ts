@@ -31,6 +31,9 @@ export function startSweep(
     await store.deferredQueue.forgetSettled(clock.now() - policy.settledRetention);
     const {recordedRetention} = policy;
     if (recordedRetention === undefined) return;
+    // Messages of a group that wait need what is known of it.
+    const groupRetention = Math.max(recordedRetention, policy.deferredRetention);
+    while ((await store.groupSessions.forget(clock.now() - groupRetention, batchSize)) > 0);
     while ((await store.messageStore.forget(clock.now() - recordedRetention, batchSize)) > 0);
   }
 

@@ -7,8 +7,11 @@ import {startAdmin} from '../../../lib/adapters/http/admin.ts';
 import {readPortFile} from '../../../lib/adapters/http/port-file.ts';
 import type {TracedMessage} from '../../../lib/cpm/history.ts';
 import type {FolderSummary, StoredSummary} from '../../../lib/cpm/stored-object.ts';
+import type {GroupSession} from '../../../lib/cpm/group-session.ts';
+import type {GroupState} from '../../../lib/cpm/group-state.ts';
 import {CpmError} from '../../../lib/errors.ts';
-import type {Operator} from '../../../lib/ports/operator.ts';
+import type {GroupSummary, KeptGroupState, Operator} from '../../../lib/ports/operator.ts';
+import {newGroup} from '../../support/group-sessions.ts';
 
 const message: TracedMessage = {
   ...{id: '7', sequence: 7, servedUser: 'tel:+1', sender: 'tel:+2', kind: 'chat', imdnMessageId: 'Msg1'},
@@ -24,6 +27,11 @@ const stored: StoredSummary = {
   ...{imdnMessageId: 'Msg1', from: 'tel:+2', to: 'tel:+1', direction: 'received', date: 1, headers: []},
   ...{contentType: 'message/cpim', size: 5, storedAt: 3},
 };
+
+const group = JSON.parse(JSON.stringify(newGroup({contributionId: 'g h'}))) as GroupSession;
+const groupSummary: GroupSummary = {...group, subject: 'S', participants: 1};
+const groupState: GroupState = {lastFocusSessionId: 'f', timestamp: 't', groupType: 'Closed', participants: []};
+const state: KeptGroupState = {id: '8', sequence: 8, imdnMessageId: 'Gso1', date: 1, state: groupState};
 
 /** Writes down what it is asked. */
 function recorder(answer: Partial<Operator> = {}): {readonly operator: Operator; readonly asked: unknown[]} {
@@ -50,6 +58,9 @@ function recorder(answer: Partial<Operator> = {}): {readonly operator: Operator;
       asked.push(['object', ...args]),
       Promise.resolve({...stored, bytes: Buffer.from('words')})
     ),
+    groups: (...args) => (asked.push(['groups', ...args]), Promise.resolve([groupSummary])),
+    group: (...args) => (asked.push(['group', ...args]), Promise.resolve(args[1] === 'g' ? group : undefined)),
+    groupStates: (...args) => (asked.push(['states', ...args]), Promise.resolve([state])),
     ...answer,
   };
   return {operator, asked};
@@ -162,4 +173,24 @@ test('admin: /recorded tells the sessions of a user, the objects of a conversati
   ]);
   t.is((await get('/recorded?user=u&object=7'))[0], 400);
   t.is((await get('/recorded?user=u', {headers: {authorization: 'Bearer x'}}))[0], 401);
+});
+
+test('admin: /groups tells the groups of a user, one of them, or its states', async (t) => {
+  const {operator, asked} = recorder();
+  const get = await ask(t, operator);
+  t.deepEqual(await get('/groups?user=u&limit=1&after=a+%25b'), [200, {groups: [groupSummary], next: 'g h'}]);
+  t.deepEqual(await get('/groups?user=u'), [200, {groups: [groupSummary]}]);
+  t.deepEqual(await get('/groups?user=u&group=g'), [200, {group}]);
+  t.deepEqual(await get('/groups?user=u&group=G'), [200, {}]);
+  t.deepEqual(await get('/groups?user=u&group=g&states=true&limit=1&after=3'), [200, {states: [state], next: '8'}]);
+  t.deepEqual(asked, [
+    ['groups', 'u', {after: 'a %b', limit: 1}],
+    ['groups', 'u', {after: undefined, limit: 100}],
+    ['group', 'u', 'g'],
+    ['group', 'u', 'G'],
+    ['states', 'u', 'g', {after: 3, limit: 1}],
+  ]);
+  t.is((await get('/groups'))[0], 400);
+  t.is((await get('/groups?user=u', {method: 'POST'}))[0], 405);
+  t.is((await get('/groups?user=u', {headers: {authorization: 'Bearer x'}}))[0], 401);
 });

@@ -8,6 +8,9 @@ import {silentLog} from '../../../lib/ports/log.ts';
 import type {Registration} from '../../../lib/ports/registrations.ts';
 import type {Store} from '../../../lib/ports/store.ts';
 import {createServedUsers, type ServedUsers} from '../../../lib/procedures/registration/served-users.ts';
+import {newObject} from '../../contracts/message-store.ts';
+import {newMessage} from '../../support/deferred-messages.ts';
+import {newGroup} from '../../support/group-sessions.ts';
 import {temporaryFolder} from '../../support/temporary-folder.ts';
 
 const bob = 'tel:+15550102';
@@ -62,6 +65,18 @@ test('8.3.2.9.1.2 C1: what a registration taught stays known after it is over', 
   await users.forget(bob);
   t.is(await users.registration(bob), undefined);
   t.is(await users.resolve('sip:robert@home.example'), bob);
+});
+
+test('8.3.2.9.1.2 T36: a registration that makes two keys one user brings their messages, records and groups together', async (t) => {
+  const {users, store} = await setUp(t);
+  const robert = 'sip:robert@home.example';
+  await store.deferredQueue.enqueue([newMessage({servedUser: robert})]);
+  await store.groupSessions.put(newGroup({servedUser: robert}));
+  await store.messageStore.put([newObject({servedUser: robert})], 1);
+  await users.learn(registered());
+  t.deepEqual(await store.deferredQueue.usersPending(undefined, 9), [bob]);
+  t.deepEqual(await store.groupSessions.ofUser(bob, {limit: 9}), [newGroup({servedUser: bob})]);
+  t.is((await store.messageStore.folders(bob, {limit: 9})).length, 1);
 });
 
 test('8.3.2.9.1.2 C1: while the store is away a registration is remembered, and written when it is back', async (t) => {
