@@ -8,47 +8,48 @@ import type {Connection} from './connection.ts';
 import {collections} from './documents.ts';
 import type {GroupSessionDocument} from './documents.ts';
 
+interface Ordered {
+  readonly filter: Filter<GroupSessionDocument>;
+  readonly sort: Readonly<Record<string, 1>>;
+}
+
 /** Filters and orders, each with its index, so that a test can ask the server for the plan of each. */
 export const groupQueries = {
   /** Index `group`. */
-  ofUser: (servedUser: string, after: GroupPage['after'] = '') => ({
-    filter: {servedUser, contributionId: {$gt: after}} satisfies Filter<GroupSessionDocument>,
+  ofUser: (servedUser: string, after: GroupPage['after'] = ''): Ordered => ({
+    filter: {servedUser, contributionId: {$gt: after}},
     sort: {contributionId: 1},
   }),
 
   /** Index `standing`. */
-  standingOf: (node: string, {after}: Pick<GroupNodePage, 'after'>) => ({
+  standingOf: (node: string, after: GroupNodePage['after']): Ordered => ({
     filter: {
       ...({node, standing: 'active'} as const),
       ...(after === undefined
         ? {}
         : {
-            $or: [
-              {servedUser: {$gt: after.servedUser}},
-              {servedUser: after.servedUser, contributionId: {$gt: after.contributionId}},
-            ],
+            servedUser: {$gte: after.servedUser},
+            $or: [{servedUser: {$gt: after.servedUser}}, {contributionId: {$gt: after.contributionId}}],
           }),
-    } satisfies Filter<GroupSessionDocument>,
+    },
     sort: {servedUser: 1, contributionId: 1},
   }),
 
   /** Index `over`. */
-  over: (before: number) => ({
+  over: (before: number): Ordered => ({
     filter: {
       standing: {$in: groupStandings.filter((standing) => standing !== 'active')},
       changedAt: {$lt: before},
-    } satisfies Filter<GroupSessionDocument>,
+    },
+    sort: {standing: 1, changedAt: 1},
   }),
-} as const;
+};
 
 export function groupSessions(connection: Connection, longMilliseconds: number): GroupSessions {
-  const page = (
-    {filter, sort}: {readonly filter: Filter<GroupSessionDocument>; readonly sort: Readonly<Record<string, number>>},
-    limit: number,
-  ): Promise<readonly GroupSession[]> =>
+  const page = ({filter, sort}: Ordered, limit: number): Promise<readonly GroupSession[]> =>
     connection.run(async (database) => {
       if (limit <= 0) return [];
-      const options = {sort: sort as Record<string, 1>, limit, projection: {_id: 0}} as const;
+      const options = {sort, limit, projection: {_id: 0}};
       return (await collections.groupSessions(database).find(filter, options).toArray()).map(sessionOf);
     });
 
@@ -64,7 +65,7 @@ export function groupSessions(connection: Connection, longMilliseconds: number):
 
     ofUser: (servedUser, {after, limit}) => page(groupQueries.ofUser(servedUser, after), limit),
 
-    standingOf: (node, {after, limit}) => page(groupQueries.standingOf(node, {after}), limit),
+    standingOf: (node, {after, limit}) => page(groupQueries.standingOf(node, after), limit),
 
     adopt: (fromUser, toUser) => connection.run((database) => adopt(database, fromUser, toUser), longMilliseconds),
 
@@ -72,8 +73,8 @@ export function groupSessions(connection: Connection, longMilliseconds: number):
       connection.run(async (database) => {
         if (limit <= 0) return 0;
         const groups = collections.groupSessions(database);
-        const {filter} = groupQueries.over(before);
-        const over = await groups.find(filter, {projection: {_id: 1}, limit}).toArray();
+        const {filter, sort} = groupQueries.over(before);
+        const over = await groups.find(filter, {projection: {_id: 1}, sort, limit}).toArray();
         // One that was joined again meanwhile stays.
         const {deletedCount} = await groups.deleteMany({...filter, _id: {$in: over.map(({_id}) => _id)}});
         return deletedCount;

@@ -1,5 +1,7 @@
 import anyTest from 'ava';
 import type {Db, Document} from 'mongodb';
+import {collections} from '../../../lib/adapters/mongodb/documents.ts';
+import {groupQueries} from '../../../lib/adapters/mongodb/group-sessions.ts';
 import {indexes} from '../../../lib/adapters/mongodb/indexes.ts';
 import * as queries from '../../../lib/adapters/mongodb/queries.ts';
 import {newMessage} from '../../support/deferred-messages.ts';
@@ -76,6 +78,20 @@ test(`8.3.2.9.1.1 A0 T64: the indexes are there, and with a long queue each quer
     const stages = winningStages(plan);
     t.true(stages.includes('IXSCAN'), `${name}: ${stages.join(' ')}`);
     t.false(stages.includes('COLLSCAN') || stages.includes('SORT'), `${name}: ${stages.join(' ')}`);
+  }
+
+  const after = {servedUser: bob, contributionId: 'c'};
+  for (const {filter, sort} of [
+    groupQueries.ofUser(bob, 'c'),
+    groupQueries.standingOf('pf-1', undefined),
+    groupQueries.standingOf('pf-1', after),
+    groupQueries.over(7),
+  ]) {
+    const stages = winningStages(
+      await collections.groupSessions(raw).find(filter, {sort, limit: 100}).explain('queryPlanner'),
+    );
+    t.true(stages.includes('IXSCAN'), stages.join(' '));
+    t.false(stages.includes('COLLSCAN') || stages.includes('SORT'), stages.join(' '));
   }
 });
 
