@@ -41,7 +41,7 @@ export class Call {
   /** Resolves once the call is over, and the peer's BYE answered; never rejects. */
   readonly ended: Promise<CallEnd>;
   /** re-INVITE or UPDATE of the peer; without a listener it gets 200 with our description as it stands. */
-  onOffer: ((request: SipRequest) => CallAnswer) | undefined;
+  onOffer: ((request: SipRequest) => CallAnswer | Promise<CallAnswer>) | undefined;
   /** Any other request inside the dialog; without a listener 405. */
   onRequest: ((request: SipRequest) => CallAnswer) | undefined;
   /** What is said to a BYE; 200 at once without a listener. `undefined` leaves it without an answer. */
@@ -99,8 +99,13 @@ export class Call {
     return response;
   }
 
-  /** Sends any request inside the dialog; resolves with its final response. */
-  request(method: string, headers: HeaderList = [], body = ''): Promise<SipResponse> {
+  /** Sends a re-INVITE without an offer: the peer's comes in its 2xx, and this is the answer in our ACK (RFC 3261 §14.1). */
+  reinviteWithoutOffer(answer: string): Promise<SipResponse> {
+    return this.request('INVITE', [], '', answer);
+  }
+
+  /** Sends any request inside the dialog; resolves with its final response. `inAck` goes with the ACK to a 2xx. */
+  request(method: string, headers: HeaderList = [], body = '', inAck = ''): Promise<SipResponse> {
     const {layer, contact} = this.#options;
     this.#cseq++;
     const all: HeaderList = method === 'BYE' ? headers : [['Contact', contact], ...headers];
@@ -111,7 +116,7 @@ export class Call {
           if (response.status < 200) return;
           if (method === 'INVITE' && response.status < 300) {
             this.#dialog = refreshed(this.#dialog, response);
-            this.acknowledge(cseqNumber(request));
+            this.acknowledge(cseqNumber(request), inAck);
           }
           resolve(response);
         },
@@ -120,8 +125,9 @@ export class Call {
   }
 
   /** Sends the ACK to a 2xx whose INVITE had this CSeq number. */
-  acknowledge(cseq: number): void {
-    const {request, target} = requestInDialog(this.#dialog, 'ACK', cseq, []);
+  acknowledge(cseq: number, body = ''): void {
+    const type: HeaderList = body === '' ? [] : [['Content-Type', 'application/sdp']];
+    const {request, target} = requestInDialog(this.#dialog, 'ACK', cseq, type, Buffer.from(body));
     this.#options.layer.sendAck(request, target);
   }
 
@@ -134,7 +140,7 @@ export class Call {
     if (request.method === 'INVITE' || request.method === 'UPDATE') {
       this.#dialog = refreshed(this.#dialog, request);
       if (request.body.length > 0) this.#remoteSdp = request.body.toString();
-      this.#answer(transaction, this.onOffer?.(request) ?? this.#sessionAsItStands(request));
+      void this.#answerOffer(request, transaction);
       return;
     }
     this.#answer(transaction, this.onRequest?.(request) ?? {status: 405});
@@ -143,6 +149,10 @@ export class Call {
   /** The call is over without a BYE: our end goes away. */
   drop(): void {
     this.#end({by: 'us', reason: undefined});
+  }
+
+  async #answerOffer(request: SipRequest, transaction: ServerTransaction): Promise<void> {
+    this.#answer(transaction, (await this.onOffer?.(request)) ?? this.#sessionAsItStands(request));
   }
 
   async #receiveBye(request: SipRequest, transaction: ServerTransaction): Promise<void> {

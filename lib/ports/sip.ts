@@ -86,6 +86,13 @@ export interface OutgoingInvite {
   cancel(reason?: string): void;
 }
 
+/** What a re-INVITE or UPDATE is answered. */
+export interface SipModification extends SipReply {
+  readonly status: number;
+  /** Told of the answer in the ACK, where the body is an offer of ours because the re-INVITE had none. */
+  readonly onAnswer?: (description: string) => void;
+}
+
 /** An established dialog. Ended by `bye` or by the peer; `onBye` is then called exactly once if the peer, or the server, ended it. */
 export interface SipDialog {
   /** The server's dialog id: what a next life of this node needs to end it. */
@@ -99,13 +106,19 @@ export interface SipDialog {
    * `by`: `peer`, or `server` where the SIP server ended the dialog itself (session expired, ACK missing).
    */
   onBye: ((bye: SipRequestView, by: 'peer' | 'server') => Promise<SipReply | undefined>) | undefined;
-  /** re-INVITE or UPDATE of the peer; without a listener it is answered 200 with the session as it stands (and Session-Expires, §3.4). */
-  onModify: ((request: SipRequestView) => Promise<{readonly status: number} & SipReply>) | undefined;
+  /**
+   * re-INVITE or UPDATE of the peer, one at a time; without a listener it is answered 200 with the session as it stands. While one of either
+   * side has no final answer another gets 491, or 500 where both are the peer's (RFC 3261 §14.2). The session timer is seen to.
+   */
+  onModify: ((request: SipRequestView) => Promise<SipModification>) | undefined;
   /** Any other request inside the dialog (INFO, MESSAGE, NOTIFY); without a listener 200 for INFO and NOTIFY, 405 otherwise. */
   onRequest: ((request: SipRequestView) => Promise<{readonly status: number} & SipReply>) | undefined;
   /** Ends the dialog; resolves with the status of the answer, 408 when none came, 481 when it was gone already. Idempotent. Never rejects. */
   bye(headers?: Readonly<Record<string, string>>): Promise<number>;
-  /** re-INVITE with a new session description. Never rejects: transport trouble is a 408 or 503. */
+  /**
+   * re-INVITE with a new session description; the dialog's session timer goes on. Never rejects: transport trouble is a 408 or 503, and 491
+   * without a word on the wire while one of the peer's has no answer (RFC 3261 §14.1).
+   */
   modify(body: string, headers?: Readonly<Record<string, string>>): Promise<SipResponseView>;
 }
 
@@ -123,6 +136,7 @@ export interface Subscription {
 }
 
 export interface Sip {
+  /** A 422 is not the end: it is tried once more with the session timer that the peer wants at least (RFC 4028 §7.3). */
   invite(request: OutgoingRequest): OutgoingInvite;
   /** MESSAGE, OPTIONS …: resolves with the final response; 408 or 503 stand for none. Never rejects. */
   request(method: string, request: OutgoingRequest): Promise<SipResponseView>;

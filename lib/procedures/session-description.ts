@@ -39,9 +39,19 @@ export function offerFor(
   maxMessageBytes: number,
   direction: Direction = 'sendrecv',
 ): string {
+  return offerWith(originOf(leg, 1), original, leg, maxMessageBytes, direction);
+}
+
+function offerWith(
+  origin: SdpOrigin,
+  original: string | undefined,
+  leg: Leg,
+  maxMessageBytes: number,
+  direction: Direction | undefined,
+): string {
   const {setup, cema} = leg.terms;
   return buildOffer({
-    origin: originOf(leg, 1),
+    origin,
     own: [ownMedia(leg, setup === 'active-only' ? 'active' : 'actpass', cema)],
     capabilities: original === undefined ? undefined : capabilitiesOf(parseSdp(original)),
     direction,
@@ -51,9 +61,25 @@ export function offerFor(
 
 /** The offer for a device in a live session: as the inviter's own, his direction too, with our connection (5.2.1.2). */
 export function liveOffer(inviter: string, leg: Leg, maxMessageBytes: number): LocalDescription {
-  const [far] = usableSections(parseSdp(inviter));
-  return {origin: originOf(leg, 1), text: offerFor(inviter, leg, maxMessageBytes, far?.direction)};
+  return {origin: originOf(leg, 1), text: offerFor(inviter, leg, maxMessageBytes, directionIn(inviter))};
 }
+
+/** The offer to a party that has `before` of us, when the far side wants something else: one version on (RFC 3264 §8). */
+export function offerAgain(
+  far: string,
+  leg: Leg,
+  maxMessageBytes: number,
+  {origin}: LocalDescription,
+): LocalDescription {
+  const next = {...origin, version: origin.version + 1};
+  return {origin: next, text: offerWith(next, far, leg, maxMessageBytes, directionIn(far))};
+}
+
+/** Whether two descriptions of a far side would make the same offer: they differ in its connection alone, or not at all. */
+export const hasSameCapabilities = (one: string, other: string, leg: Leg): boolean =>
+  liveOffer(one, leg, Infinity).text === liveOffer(other, leg, Infinity).text;
+
+const directionIn = (far: string): Direction | undefined => usableSections(parseSdp(far))[0]?.direction;
 
 /**
  * The answer to an inviter: with the device's own answer its capabilities, without one the offer's. Of several MSRP sessions the first one

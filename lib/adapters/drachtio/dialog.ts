@@ -1,14 +1,17 @@
+import {randomInt} from 'node:crypto';
 import type {Socket} from 'node:net';
 import type {Clock} from '../../ports/clock.ts';
 import type {Log} from '../../ports/log.ts';
-import type {SipDialog, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
+import type {SipDialog, SipModification, SipReply, SipRequestView, SipResponseView} from '../../ports/sip.ts';
 import type {SipServer} from './connection.ts';
 import {findHeader, withDefaults} from './headers.ts';
 import {reply, requestView} from './reply.ts';
+import {agreedTimer, sessionTimer, type SessionTimer} from './session-timer.ts';
 import type {SrfDialogHandler, SrfRequest, SrfResponse} from './srf-types.ts';
 import {dialogRequestOptions, dialogUri, madeResponse, transact, type FinalAnswer} from './transaction.ts';
 
-type Answer = {readonly status: number} & SipReply;
+/** Nobody has to be asked about a re-INVITE: a peer that says no more than 100 for so long is gone. */
+const reinviteMilliseconds = 32_000;
 
 export interface DialogOptions {
   readonly server: SipServer;
@@ -20,6 +23,8 @@ export interface DialogOptions {
   /** Our Contact, and our side of the session: what a refresh is answered with. */
   readonly contact: string;
   readonly body: string | Uint8Array;
+  /** The session timer that its INVITE has agreed on, if any. */
+  readonly timer: SessionTimer | undefined;
   readonly byeAnswerMilliseconds: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,6 +48,11 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
   #modifying: Promise<unknown> = Promise.resolve();
   /** A re-INVITE of ours has no final answer yet. */
   #offering = false;
+  /** A re-INVITE or UPDATE of the peer has none. */
+  #answering = false;
+  /** Waits for the answer that the ACK of a re-INVITE without an offer brings. */
+  #onAnswer: SipModification['onAnswer'];
+  #timer: SessionTimer | undefined;
   #onBye: SipDialog['onBye'];
   /** A BYE that came before anybody listened. */
   #missedBye: {readonly bye: SipRequestView; readonly by: 'peer' | 'server'} | undefined;
@@ -58,6 +68,7 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     this.callId = options.callId;
     this.server = options.server.name;
     this.#body = options.body;
+    this.#timer = options.timer;
     this.#letGo = options.server.keep();
     this.#stopWatching = options.server.ifLost(() => {
       this.#connectionLost();
@@ -99,10 +110,15 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
       this.#byeFrom(req, res);
       return;
     }
-    if (req.method === 'ACK') return this.onAck?.(true);
-    // What comes in one packet with the ACK waits until the dialog's owner has had the chance to listen.
+    if (req.method === 'ACK') {
+      this.#acknowledged(requestView(req, this.#options.server));
+      return;
+    }
+
+    // What comes in one packet with the ACK waits until the dialog's owner has had the chance to listen; what it crosses is known now.
+    const crosses = this.#offering;
     setImmediate(() => {
-      this.#answer(req, res).catch((error: unknown) => {
+      this.#answer(req, res, crosses).catch((error: unknown) => {
         this.#options.log.error({error, method: req.method}, 'a request inside a dialog could not be answered');
       });
     });
@@ -194,12 +210,12 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     });
   }
 
-  async #answer(req: SrfRequest, res: SrfResponse): Promise<void> {
+  async #answer(req: SrfRequest, res: SrfResponse, crosses: boolean): Promise<void> {
     const {server, log} = this.#options;
     const view = requestView(req, server);
-    let answer: Answer;
+    let answer: SipModification;
     try {
-      answer = await this.#decide(view);
+      answer = await this.#decide(view, crosses);
     } catch (error) {
       log.error({error, method: req.method}, 'the procedure for a request inside a dialog failed');
       answer = {status: 500};
@@ -210,11 +226,11 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     });
   }
 
-  async #decide(request: SipRequestView): Promise<Answer> {
+  async #decide(request: SipRequestView, crosses: boolean): Promise<SipModification> {
     switch (request.method) {
       case 'INVITE':
       case 'UPDATE':
-        return this.#modified(request);
+        return this.#modified(request, crosses);
       case 'PRACK':
         return {status: 200};
       default:
@@ -223,19 +239,39 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     }
   }
 
+  #acknowledged({body}: SipRequestView): void {
+    this.onAck?.(true);
+    const onAnswer = this.#onAnswer;
+    this.#onAnswer = undefined;
+    if (body.length > 0) onAnswer?.(Buffer.from(body).toString('utf8'));
+  }
+
+  /** Nobody's offer counts where both sides make one, or one side two (RFC 3261 §14.2); the server does not see to it. */
+  async #modified(request: SipRequestView, crosses: boolean): Promise<SipModification> {
+    if (crosses || this.#offering) return {status: 491};
+    if (this.#answering) return {status: 500, headers: {'Retry-After': String(randomInt(1, 10))}};
+    this.#answering = true;
+    try {
+      return await this.#agreed(request);
+    } finally {
+      this.#answering = false;
+    }
+  }
+
   /** Our session as it stands (the same o= line, so that no media is set up anew) unless the owner says otherwise; the session timer goes on. */
-  async #modified(request: SipRequestView): Promise<Answer> {
-    // Both sides at once: nobody's offer counts (RFC 3261 §14.2); the server does not see to it.
-    if (this.#offering) return {status: 491};
-    const answer: Answer = (await this.onModify?.(request)) ?? {status: 200};
+  async #agreed(request: SipRequestView): Promise<SipModification> {
+    const answer = (await this.onModify?.(request)) ?? {status: 200};
     if (answer.status < 200 || answer.status >= 300) return answer;
     const wantsBody = request.method === 'INVITE' || request.body.length > 0;
     const body = answer.body ?? (wantsBody ? this.#body : undefined);
     if (answer.body !== undefined) this.#body = answer.body;
+    this.#onAnswer = request.method === 'INVITE' ? answer.onAnswer : undefined;
+    const timer = sessionTimer(request);
+    this.#timer = agreedTimer(timer['Session-Expires'], 'uas');
     const headers = withDefaults(answer.headers ?? {}, {
       Contact: this.#options.contact,
       'Content-Type': body === undefined ? undefined : 'application/sdp',
-      ...sessionTimer(request),
+      ...timer,
     });
     return {...answer, headers, ...(body === undefined ? {} : {body})};
   }
@@ -257,10 +293,26 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
 
   #reinvite(body: string, headers: Readonly<Record<string, string>>): Promise<SipResponseView> {
     if (this.#ended) return Promise.resolve(madeResponse(481, 'the dialog has ended'));
-    const all = withDefaults(headers, {Contact: this.#options.contact, 'Content-Type': 'application/sdp'});
+    if (this.#answering) return Promise.resolve(madeResponse(491, 'a re-INVITE of the peer has no answer yet'));
+    const all = withDefaults(headers, {
+      Contact: this.#options.contact,
+      'Content-Type': 'application/sdp',
+      // Left out, the timer would end with this re-INVITE for the peer (RFC 4028 §7.4), and not for our server.
+      ...(this.#timer === undefined
+        ? {}
+        : {
+            Supported: 'timer',
+            'Session-Expires': `${this.#timer.seconds};refresher=${this.#timer.isOurs ? 'uac' : 'uas'}`,
+          }),
+    });
     this.#offering = true;
     return new Promise((resolve) => {
+      const late = this.#options.clock.after(reinviteMilliseconds, () => {
+        this.#offering = false;
+        resolve(madeResponse(408, 'no answer'));
+      });
       this.#send('INVITE', {headers: all, body}, (answer) => {
+        late.cancel();
         this.#offering = false;
         if (answer.kind === 'failed') {
           resolve(madeResponse(answer.status, answer.why));
@@ -269,6 +321,7 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
         if (answer.response.status < 300) {
           answer.ack();
           this.#body = body;
+          this.#timer = agreedTimer(answer.response.header('Session-Expires'), 'uac') ?? this.#timer;
         }
 
         resolve(answer.response);
@@ -281,20 +334,6 @@ export class DrachtioDialog implements SipDialog, SrfDialogHandler {
     const options = dialogRequestOptions(server, {id: this.id, socket: this.#options.socket}, message);
     transact({server, method, uri: dialogUri, options, onFinal}, this.#options);
   }
-}
-
-/**
- * Session-Expires for a 2xx (RFC 4028 §9): what the request offers, refreshed by its sender unless it says otherwise, with `Require: timer` where the
- * sender refreshes and knows timers. The server adds neither to an answer inside a dialog, and no Require to any.
- */
-export function sessionTimer(request: SipRequestView): {'Session-Expires'?: string; Require?: string} {
-  const offered = request.header('Session-Expires');
-  const seconds = Number.parseInt(offered ?? '', 10);
-  if (offered === undefined || Number.isNaN(seconds)) return {};
-  const refresher = /;\s*refresher\s*=\s*(ua[cs])/i.exec(offered)?.[1]?.toLowerCase() ?? 'uac';
-  const value = `${seconds};refresher=${refresher}`;
-  const knowsTimers = /(^|[\s,])timer([\s,]|$)/i.test(request.header('Supported') ?? '');
-  return {'Session-Expires': value, ...(refresher === 'uac' && knowsTimers ? {Require: 'timer'} : {})};
 }
 
 /** The Contact of a message that we sent, as the server completed it. */

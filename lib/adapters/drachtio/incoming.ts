@@ -3,11 +3,12 @@ import type {Clock} from '../../ports/clock.ts';
 import type {Log} from '../../ports/log.ts';
 import type {IncomingInvite, IncomingRequest, SipDialog, SipReply} from '../../ports/sip.ts';
 import type {SipServer} from './connection.ts';
-import {DrachtioDialog, ownContact, sessionTimer} from './dialog.ts';
+import {DrachtioDialog, ownContact} from './dialog.ts';
 import {parseHeaders, withDefaults} from './headers.ts';
 import {proxyTarget} from './proxy-target.ts';
 import type {Proxied} from './proxied.ts';
 import {reply, requestView, sendReply} from './reply.ts';
+import {agreedTimer, sessionTimer} from './session-timer.ts';
 import type {SrfMessage, SrfRequest, SrfResponse} from './srf-types.ts';
 
 /** RFC 4028 §4: no session timer is shorter than this. */
@@ -217,6 +218,7 @@ export class DrachtioInvite extends DrachtioRequest implements IncomingInvite {
           socket: this.req.socket,
           contact: ownContact(sent.headers),
           body: answer.body ?? '',
+          timer: agreedTimer(headers['Session-Expires'], 'uas'),
           byeAnswerMilliseconds,
           clock,
           log,

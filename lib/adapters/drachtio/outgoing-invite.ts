@@ -1,9 +1,10 @@
 import type {Clock} from '../../ports/clock.ts';
 import type {Log} from '../../ports/log.ts';
-import type {InviteOutcome, OutgoingInvite} from '../../ports/sip.ts';
+import type {InviteOutcome, OutgoingInvite, SipResponseView} from '../../ports/sip.ts';
 import type {SipServer} from './connection.ts';
 import {DrachtioDialog, ownContact} from './dialog.ts';
 import {outgoingHeaders} from './headers.ts';
+import {agreedTimer} from './session-timer.ts';
 import type {SrfRequest, SrfRequestOptions} from './srf-types.ts';
 import {madeResponse, transact, type FinalAnswer} from './transaction.ts';
 
@@ -28,6 +29,7 @@ export function sendInvite(invite: InviteTransaction): OutgoingInvite {
   let sent: SrfRequest | undefined;
   let cancelled: {readonly reason: string | undefined} | undefined;
   let settled = false;
+  let isRetried = false;
   let settle: (outcome: InviteOutcome) => void;
   const outcome = new Promise<InviteOutcome>((resolve) => {
     settle = (result) => {
@@ -59,6 +61,14 @@ export function sendInvite(invite: InviteTransaction): OutgoingInvite {
       return;
     }
     const {response, res, ack} = answer;
+    const longer =
+      response.status === 422 && !isRetried && cancelled === undefined ? longerTimer(options, response) : undefined;
+    if (longer !== undefined) {
+      isRetried = true;
+      send(longer);
+      return;
+    }
+
     if (response.status >= 300) {
       settle({kind: 'refused', response});
       return;
@@ -69,6 +79,7 @@ export function sendInvite(invite: InviteTransaction): OutgoingInvite {
       callId: response.header('Call-ID') ?? '',
       socket: res.socket,
       contact: ownContact(sent?.headers ?? {}),
+      timer: agreedTimer(response.header('Session-Expires'), 'uac'),
     });
     ack();
     if (cancelled === undefined) {
@@ -91,22 +102,37 @@ export function sendInvite(invite: InviteTransaction): OutgoingInvite {
       if (sent !== undefined) sendCancel(sent);
     },
   };
-  transact(
-    {
-      server,
-      method: 'INVITE',
-      uri,
-      options,
-      onSent(req) {
-        sent = req;
-        if (cancelled !== undefined) sendCancel(req);
+  function send(sending: InviteTransaction['options']): void {
+    transact(
+      {
+        server,
+        method: 'INVITE',
+        uri,
+        options: sending,
+        onSent(req) {
+          sent = req;
+          if (cancelled !== undefined) sendCancel(req);
+        },
+        onProvisional: (response) => result.onProvisional?.(response),
+        onFinal: finish,
       },
-      onProvisional: (response) => result.onProvisional?.(response),
-      onFinal: finish,
-    },
-    invite,
-  );
+      invite,
+    );
+  }
+
+  send(options);
   return result;
+}
+
+/** The INVITE with the session timer that a 422 asks for at least (RFC 4028 §7.3); undefined where it names none. */
+function longerTimer(
+  options: InviteTransaction['options'],
+  response: SipResponseView,
+): InviteTransaction['options'] | undefined {
+  const seconds = Number.parseInt(response.header('Min-SE') ?? '', 10);
+  if (Number.isNaN(seconds)) return undefined;
+  const timer = {Supported: 'timer', 'Session-Expires': String(seconds), 'Min-SE': String(seconds)};
+  return {...options, headers: {...options.headers, ...timer}};
 }
 
 /** An INVITE that could not be sent at all. */

@@ -79,7 +79,7 @@ export class OriginatingSession {
       return false;
     }
 
-    dialog.onBye = async (bye) => byeOfNetwork(this.#context, this, bye);
+    dialog.onBye = async (bye, by) => byeOfNetwork(this.#context, this, bye, by);
     try {
       network.connect(remoteMedia(far.remote, 'answer', network));
     } catch (error) {
@@ -160,9 +160,10 @@ export class OriginatingSession {
   #stand(near: Party, far: Party): void {
     this.#parties = [near, far];
     for (const {dialog} of this.#parties) rememberDialog(this.#context, this.servedUser, dialog);
-    near.dialog.onBye = async (bye) => byeOfClient(this.#context, this, bye);
-    near.dialog.onModify = (request) => Promise.resolve(renegotiate(this.#context, near, far, request));
-    far.dialog.onModify = (request) => Promise.resolve(renegotiate(this.#context, far, near, request));
+    near.dialog.onBye = async (bye, by) => byeOfClient(this.#context, this, bye, by);
+    const lost = (): void => void this.end(serviceUnavailable);
+    near.dialog.onModify = async (offer) => renegotiate(this.#context, {party: near, other: far, lost}, offer);
+    far.dialog.onModify = async (offer) => renegotiate(this.#context, {party: far, other: near, lost}, offer);
   }
 
   #listen(): void {

@@ -27,9 +27,10 @@ export async function byeOfNetwork(
   {log, hooks}: Pick<Context, 'log' | 'hooks'>,
   session: EndingSession,
   bye: SipRequestView,
+  by: 'peer' | 'server' = 'peer',
 ): Promise<SipReply | undefined> {
   // step 2.a, 2.b
-  const reason = bye.header('Reason');
+  const reason = reasonOf(bye, by);
   const cause = sipCause(reason);
   log.info({...session.label, clause: 'CPM-CF 8.3.2.3', cause}, 'the network ends the session');
   // step 2.b.iv, 2.c
@@ -55,15 +56,20 @@ export async function byeOfClient(
   {log, hooks}: Pick<Context, 'log' | 'hooks'>,
   session: EndingSession,
   bye: SipRequestView,
+  by: 'peer' | 'server' = 'peer',
 ): Promise<SipReply | undefined> {
   log.info({...session.label, clause: 'CPM-CF 8.2.2.3'}, 'the client ends the session');
-  const reason = bye.header('Reason');
+  const reason = reasonOf(bye, by);
   const dialogs = session.takeApart();
   await Promise.all(dialogs.map(async (dialog) => dialog.bye({Reason: reason ?? completed})));
   hooks.afterBye?.({...viewOfSession(session), by: 'client', reason});
   queueMicrotask(() => void session.release());
   return undefined;
 }
+
+/** Why it ends: where nobody said goodbye (the session timer ran out, a connection is lost) nobody has left. */
+const reasonOf = (bye: SipRequestView, by: 'peer' | 'server'): string | undefined =>
+  by === 'server' ? serviceUnavailable : bye.header('Reason');
 
 /** Ends every session of a node that stops: the peers see that it was not their doing. */
 export async function byeToAll({sessions}: Pick<Context, 'sessions'>): Promise<void> {

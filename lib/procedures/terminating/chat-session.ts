@@ -164,8 +164,13 @@ export class ChatSession {
     this.#state = 'holding';
     this.#context.sessions.add(this);
     rememberDialog(this.#context, this.servedUser, dialog);
-    dialog.onBye = async (bye) => byeOfNetwork(this.#context, this, bye);
-    dialog.onModify = (request) => Promise.resolve(renegotiate(this.#context, inviter, this.#client, request));
+    dialog.onBye = async (bye, by) => byeOfNetwork(this.#context, this, bye, by);
+    dialog.onModify = async (request) =>
+      renegotiate(
+        this.#context,
+        {party: inviter, other: this.#client, lost: () => void this.dropClient("the client's dialog is gone")},
+        request,
+      );
   }
 
   #offerTo(leg: Leg): LocalDescription {
@@ -187,7 +192,13 @@ export class ChatSession {
     this.#client = client;
     this.#state = 'joining';
     rememberDialog(this.#context, this.servedUser, dialog);
-    client.dialog.onBye = async (bye) => byeOfClient(this.#context, this, bye);
+    client.dialog.onBye = async (bye, by) => byeOfClient(this.#context, this, bye, by);
+    client.dialog.onModify = async (request) =>
+      renegotiate(
+        this.#context,
+        {party: client, other: this.#inviter, lost: () => void this.end(serviceUnavailable)},
+        request,
+      );
     client.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content: message});
     };

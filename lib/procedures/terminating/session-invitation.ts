@@ -104,7 +104,8 @@ async function isProxied(context: Context, {refusedBy}: IncomingInvite, invitati
   const {policy, sessions, store, deliveries} = context;
   const {servedUser, sender} = invitation;
   if (policy.terminatingSessions !== 'proxy' || refusedBy !== undefined) return false;
-  if (sessions.between(servedUser, sender).length > 0 || !(await deliveries.idle(servedUser, patienceMilliseconds))) return false;
+  if (sessions.between(servedUser, sender).length > 0 || !(await deliveries.idle(servedUser, patienceMilliseconds)))
+    return false;
   if ((await devicesFor(context, invitation)).length === 0) return false;
   if (!store.available) return true;
   const senders = await store.deferredQueue.senders(servedUser).catch(() => undefined);

@@ -70,7 +70,9 @@ test.serial(
     const bye = await bob.next('BYE');
     t.regex(bye.header('Reason'), /^SIP\s*;cause=200/);
     bob.answer(bye, '200 OK');
-    t.is(bob.received.filter(({startLine}) => startLine.startsWith('BYE')).length, 1);
+    // Over UDP one that was not answered at once is repeated.
+    const byes = bob.received.filter(({startLine}) => startLine.startsWith('BYE'));
+    t.is(new Set(byes.map((each) => each.header('CSeq'))).size, 1);
   }),
 );
 
