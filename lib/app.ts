@@ -22,6 +22,7 @@ import type {SipHandlers} from './ports/sip.ts';
 import type {Store} from './ports/store.ts';
 import type {Context, Policy} from './procedures/context.ts';
 import {createDispatch} from './procedures/dispatch.ts';
+import {createGroups} from './procedures/group/groups.ts';
 import {createOverload} from './procedures/overload.ts';
 import {createOperator} from './procedures/operator.ts';
 import {createRecorder} from './procedures/storage/recorder.ts';
@@ -92,6 +93,7 @@ export function createFunction(parts: Parts): CpmFunction {
     policy,
     users: createServedUsers({rules, store, clock, log, hooks}),
     sessions,
+    groups: createGroups(),
     overload,
     hooks,
     recorder: createRecorder({store, clock, log}),

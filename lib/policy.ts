@@ -11,6 +11,8 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     node: node.name,
     homeDomain: sip.homeDomain,
     deferredMsgMgmtUri: cpm.deferredMsgMgmtUri,
+    groupData: cpm.groupData,
+    conferenceFactory: cpm.conferenceFactory,
     originatingSessions: cpm.originatingSessions,
     terminatingSessions: cpm.terminatingSessions,
     outboundProxy: sip.outboundProxy,

@@ -59,6 +59,13 @@ export const cpm = z
       .describe(
         '1-1 sessions to served users: `b2bua` joins two legs, so that what a device loses is kept; `proxy` lets the INVITE itself go on, record-routed, media past the PF, and accepts where no device does (8.3.2.3).',
       ),
+    groupData: z
+      .boolean()
+      .default(false)
+      .describe('Whether members may change subject and icon of a group: then its Group State Objects have them.'),
+    conferenceFactory: sipUri
+      .optional()
+      .describe('Where a group is started again (8.2.2.7); unset: at the focus that it had.'),
     refusalPolicy,
     deferStopsDelivery: z
       .array(finalStatus)

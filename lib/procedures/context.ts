@@ -8,6 +8,7 @@ import type {Peers} from '../ports/peers.ts';
 import type {Random} from '../ports/random.ts';
 import type {Sip} from '../ports/sip.ts';
 import type {Store} from '../ports/store.ts';
+import type {Groups} from './group/groups.ts';
 import type {Overload} from './overload.ts';
 import type {Recorder} from './storage/recorder.ts';
 import type {ChatSessions} from './terminating/chat-sessions.ts';
@@ -28,6 +29,10 @@ export interface Policy {
   readonly homeDomain: string;
   /** CPMDeferredMsgMgmtURI (row A4). */
   readonly deferredMsgMgmtUri: string;
+  /** Whether subject and icon of a group may be changed by its members: then they belong into its Group State Objects (T49). */
+  readonly groupData: boolean;
+  /** Where a group is started again; undefined: at the focus that it had. */
+  readonly conferenceFactory: string | undefined;
   /** Whether the PF has the media of sessions that its users begin, or lets them pass. */
   readonly originatingSessions: 'proxy' | 'b2bua';
   /** Whether the PF has the media of sessions to which users who are there are invited, or lets them pass (row B1). */
@@ -98,6 +103,7 @@ export interface Context {
   readonly policy: Policy;
   readonly users: ServedUsers;
   readonly sessions: ChatSessions;
+  readonly groups: Groups;
   readonly deliveries: Deliveries;
   readonly overload: Overload;
   /** What the operator's plugins have hooked into; empty without any. */

@@ -3,6 +3,11 @@ import type {IncomingInvite, IncomingRequest, SipHandlers} from '../ports/sip.ts
 import type {Context} from './context.ts';
 import {noteNotifications} from './disposition.ts';
 import {handleOriginatingInvitation} from './originating/session-invitation.ts';
+import {opaqueId} from '../codecs/sip-headers/cpm-ids.ts';
+import type {GroupSession} from '../cpm/group-session.ts';
+import {handleGroupInvitation} from './group/group-invitation.ts';
+import {groupOf} from './group/group-uri.ts';
+import {handleMember} from './group/rejoin.ts';
 import {createRegEvents} from './registration/reg-event.ts';
 import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
 import {handlePagerMessage} from './terminating/pager-message.ts';
@@ -10,6 +15,7 @@ import {originatingCallIdPrefix, ownCallIdPrefix} from './terminating/delivery-i
 import {
   directionOf,
   isCpmSession,
+  asksForGroupSession,
   isGroupInvitation,
   originatorOf,
   readInvitation,
@@ -41,19 +47,41 @@ export function createDispatch(context: Context): SipHandlers {
       return 'handled';
     }
 
-    if (!isCpmSession(request) || isGroupInvitation(request)) return 'pass';
-    const originating = directionOf(request, context) === 'originating';
-    if (originating && (await passesOriginating(request))) return 'pass';
+    if (!isCpmSession(request)) return 'pass';
+    const originating = directionOf(request, context) === 'originating' || groupOf(context, request.uri) !== undefined;
     const servedUser = await context.users.resolve(
       originating ? originatorOf(request, context) : recipientOf(request, context),
     );
     if (servedUser === undefined) return 'pass';
+    const group = await groupCalled(request, servedUser, originating);
+    if (originating && group === undefined && (await passesOriginating(request))) return 'pass';
     if (!trusted(request)) return 'handled';
     const refusal = overload.refuses();
     if (refusal !== undefined) await overload.refuse(request, refusal);
+    else if (group !== undefined && originating) await handleMember(context, request, servedUser, group.known);
+    else if (group !== undefined) await handleGroupInvitation(context, request, servedUser);
     else if (originating) await handleOriginatingInvitation(context, request, servedUser);
     else await handleSessionInvitation(context, request, readInvitation(request, servedUser, context));
     return 'handled';
+  }
+
+  /**
+   * Whether it is a group session: to a served user from its focus; from a served user to a group that is known, by our own URI, or asked for as
+   * one. Undefined of all others.
+   */
+  async function groupCalled(
+    request: IncomingInvite,
+    servedUser: string,
+    originating: boolean,
+  ): Promise<{readonly known: GroupSession | undefined} | undefined> {
+    if (!originating) return isGroupInvitation(request) ? {known: undefined} : undefined;
+    const contributionId = groupOf(context, request.uri) ?? opaqueId(request.header('Contribution-ID'));
+    const known =
+      contributionId === undefined
+        ? undefined
+        : await context.store.groupSessions.get(servedUser, contributionId).catch(() => undefined);
+    const isGroup = known !== undefined || groupOf(context, request.uri) !== undefined || asksForGroupSession(request);
+    return isGroup ? {known} : undefined;
   }
 
   /**

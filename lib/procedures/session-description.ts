@@ -59,9 +59,14 @@ function offerWith(
   });
 }
 
+/** The same, with what a refresh of it needs. */
+export function localOffer(...[original, leg, ...more]: Parameters<typeof offerFor>): LocalDescription {
+  return {origin: originOf(leg, 1), text: offerFor(original, leg, ...more)};
+}
+
 /** The offer for a device in a live session: as the inviter's own, his direction too, with our connection (5.2.1.2). */
 export function liveOffer(inviter: string, leg: Leg, maxMessageBytes: number): LocalDescription {
-  return {origin: originOf(leg, 1), text: offerFor(inviter, leg, maxMessageBytes, directionIn(inviter))};
+  return localOffer(inviter, leg, maxMessageBytes, directionIn(inviter));
 }
 
 /** The offer to a party that has `before` of us, when the far side wants something else: one version on (RFC 3264 §8). */

@@ -1,3 +1,4 @@
+import {comeBackToAll} from './group/come-back.ts';
 import type {Trigger} from './terminating/deliveries.ts';
 import type {Context} from './context.ts';
 import {serviceUnavailable} from './terminating/reasons.ts';
@@ -49,6 +50,7 @@ export function takeOver(context: Context): (trigger: Extract<Trigger, 'start' |
   async function run(trigger: Trigger): Promise<void> {
     if (inherited) await endInheritance();
     await users.flush();
+    await comeBackToAll(context);
     await startAll(trigger);
   }
 

@@ -237,8 +237,8 @@ test.serial('RFC 3261 §11: OPTIONS to the PF itself gets 200', async (t) => {
 const passing: readonly (readonly [fact: string, how: Invite])[] = [
   ['RFC 3261 §16: an INVITE for voice', {body: description(['m=audio 4000 RTP/AVP 0']), headers: ['X-Unknown: kept']}],
   [
-    '8.3.2.2: a group invitation of a conference focus',
-    {headers: [accepts, ...ids], contact: '<sip:focus@127.0.0.1:9>;isfocus'},
+    '8.3.2.1: an invitation of a conference focus for somebody who is not served',
+    {headers: [accepts, ...ids], contact: '<sip:focus@127.0.0.1:9>;isfocus', to: 'sip:eve@elsewhere.example'},
   ],
   [
     'RFC 5502 §4: an INVITE for the originating user, as P-Served-User says,',

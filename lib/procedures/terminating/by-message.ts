@@ -1,4 +1,5 @@
 import {canonicalAddress} from '../../cpm/address.ts';
+import {contributionOf} from '../../cpm/group-session.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {Note} from '../../cpm/history.ts';
 import type {OutgoingRequest, SipResponseView} from '../../ports/sip.ts';
@@ -19,9 +20,11 @@ export type Attempt =
 
 /** Whether a message goes as it came, by SIP MESSAGE, or may do so by the policy; the others need a session. */
 export const goesByMessage = (
-  {kind, session}: Pick<DeferredMessage, 'kind' | 'session'>,
+  {sender, kind, session}: Pick<DeferredMessage, 'sender' | 'kind' | 'session'>,
   {policy}: Pick<Context, 'policy'>,
-): boolean => (kind === 'notification' ? !policy.notifiesInSession : session.pager === true);
+): boolean =>
+  contributionOf(sender) === undefined &&
+  (kind === 'notification' ? !policy.notifiesInSession : session.pager === true);
 
 const needsSession = ({kind, session}: DeferredMessage): boolean => kind === 'chat' && session.pager !== true;
 

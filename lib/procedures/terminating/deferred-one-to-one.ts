@@ -1,3 +1,4 @@
+import {contributionOf} from '../../cpm/group-session.ts';
 import {oldestFirst} from '../../cpm/sender-order.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {Timer} from '../../ports/clock.ts';
@@ -6,6 +7,7 @@ import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
 import type {Context} from '../context.ts';
 import {noteNotifications} from '../disposition.ts';
+import {deliverGroup} from '../group/deferred-group.ts';
 import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
 import {recordSession} from '../storage/record-session.ts';
@@ -98,6 +100,11 @@ async function deliverSender(
   lease: UserLease,
 ): Promise<SenderOutcome> {
   const isThere = registration !== undefined && devices.length > 0;
+  if (contributionOf(sender) !== undefined) {
+    // What waits of a group comes from nobody by itself: without a message to be handed over the client is not called.
+    return chats > 0 && isThere ? deliverGroup(context, servedUser, sender, {registration, devices, lease}) : 'done';
+  }
+
   // Nobody is there: the next registration is the trigger, no retry is. The recipient of a notification may be known elsewhere alone.
   if (chats > 0 && !isThere) return 'done';
   const result = await sendWithoutSession(context, servedUser, sender, lease);

@@ -121,7 +121,7 @@ export function pagerMessage(
  * Addresses a device (6.1.2): its GRUU; else the public identity with the instance asked for; else, the device being unknown, the public
  * identity with the service alone, not to be forked further.
  */
-function targetOf(
+export function targetOf(
   device: RegisteredContact,
   identity: string,
   icsi: string,

@@ -80,6 +80,15 @@ export function isCpmSession(request: SipRequestView): boolean {
   );
 }
 
+/** Whether a client asks for a session of a group: with a conference factory, or a focus. */
+export function asksForGroupSession(request: SipRequestView): boolean {
+  const service = request.header('P-Asserted-Service') ?? request.header('P-Preferred-Service');
+  return (
+    asksForIcsi(request.header('Accept-Contact'), ICSI.sessionGroup) ||
+    (service !== undefined && parseAssertedService(service).some((icsi) => isService(icsi, ICSI.sessionGroup)))
+  );
+}
+
 /** Whether a conference focus invites: a group session. */
 export const isGroupInvitation = (request: SipRequestView): boolean => contactOf(request)?.focus === true;
 

@@ -1,0 +1,107 @@
+import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
+import {sipCause} from '../../codecs/sip-headers/reason.ts';
+import type {SipReply, SipRequestView} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import type {Party} from '../party.ts';
+import {viewOfSession} from '../views.ts';
+import {completed} from '../terminating/reasons.ts';
+import {discardDeferred} from './discard.ts';
+import {storedGroupState, type Removal} from './group-state-object.ts';
+import type {Membership} from './membership.ts';
+
+/**
+ * The network ends a group session: what is known of the group is stored unless everybody just left, the client is told and his 200 awaited
+ * (bounded by the SIP port), then the focus gets its 200, then the media goes. What the client still says gets 481 meanwhile.
+ * @clause CPM-CF 8.3.2.3 B2 B3 B4 B5 B6 B7 B8 B10 B11
+ */
+export async function byeOfFocus(
+  context: Context,
+  membership: Membership,
+  focus: Party,
+  bye: SipRequestView,
+): Promise<SipReply | undefined> {
+  const {log, hooks} = context;
+  // An earlier conference of the group: the one that stands goes on.
+  if (membership.focus !== focus) return undefined;
+  // steps 2.a, 2.b
+  const reason = bye.header('Reason');
+  const cause = sipCause(reason);
+  log.info({...membership.label, clause: 'CPM-CF 8.3.2.3', cause}, 'the network ends a group session');
+  const parties = membership.takeApart();
+  const isOver = cause === 410;
+  if (cause !== 'absent' && cause !== 200) {
+    await storeState(context, membership, focus.dialog.id, isOver ? {referredBy: referrerOf(bye)} : undefined);
+  }
+
+  membership.note({standing: isOver ? 'removed' : 'inactive'});
+  // step 2.c
+  await parties.client?.dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason});
+  // step 2.e happens when this resolves, 2.f after it
+  hooks.afterBye?.({...viewOfSession(membership), by: 'network', reason});
+  queueMicrotask(() => void membership.release(parties));
+  return undefined;
+}
+
+/** Bounded by the store's own time; a store that is away does not keep the session from ending. */
+async function storeState(
+  context: Context,
+  {record, label}: Membership,
+  dialogId: string,
+  removal: Removal | undefined,
+): Promise<void> {
+  const {store, clock, log} = context;
+  try {
+    await store.messageStore.put([storedGroupState(context, record, dialogId, removal)], clock.now());
+  } catch (error) {
+    log.warn({...label, error, clause: 'CPM-CF 8.3.2.3'}, 'the state of a group could not be stored');
+  }
+}
+
+/** The address alone (T5); a header that cannot be read names nobody. */
+function referrerOf(bye: SipRequestView): string | undefined {
+  const header = bye.header('Referred-By');
+  try {
+    return header === undefined ? undefined : parseReferredBy(header);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A member's client ends his session. With an explicit cause 200 he leaves the group, and what still waits of it is discarded; for any other
+ * cause, or none, the PF stays in the group for him and keeps it (T6, T47).
+ * @clause CPM-CF 8.2.2.3 C11
+ */
+export async function byeOfMember(
+  context: Context,
+  membership: Membership,
+  client: Party,
+  bye: SipRequestView,
+): Promise<SipReply | undefined> {
+  const {log, hooks} = context;
+  if (membership.client !== client) return undefined;
+  const reason = bye.header('Reason');
+  const leaves = sipCause(reason) === 200;
+  const where = {...membership.label, clause: 'CPM-CF 8.2.2.3'};
+  log.info(where, leaves ? 'a client leaves his group' : 'a client ends his session; the PF stays in the group');
+  hooks.afterBye?.({...viewOfSession(membership), by: 'client', reason});
+  if (leaves) await leave(context, membership, reason ?? completed);
+  else queueMicrotask(() => void membership.dropClient(completed));
+  return undefined;
+}
+
+/**
+ * The user leaves: the focus is told, the subscription ends, what waits of this group alone is discarded.
+ * @clause CPM-CF 8.2.2.3 C5 C11
+ */
+export async function leave(context: Context, membership: Membership, reason: string): Promise<void> {
+  const parties = membership.takeApart();
+  await Promise.all([
+    parties.focus?.dialog.bye({Reason: reason}),
+    discardDeferred(context, membership),
+    membership.change({standing: 'left'}).catch((error: unknown) => {
+      context.log.warn({...membership.label, error}, 'what is known of a group could not be written down');
+    }),
+  ]);
+  queueMicrotask(() => void membership.release(parties));
+}

@@ -1,0 +1,114 @@
+import {contributionOf} from '../../cpm/group-session.ts';
+import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
+import type {Context} from '../context.ts';
+import {bodyText, localOffer} from '../session-description.ts';
+import {routeTo} from '../terminating/delivery-invite.ts';
+import {forkInvite} from '../terminating/fork.ts';
+import {completed, completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
+import type {UserLease} from '../terminating/user-leases.ts';
+import {leave} from './bye.ts';
+import {groupInvite, isListShortened} from './group-invite.ts';
+import {groupStateMessage} from './group-state-object.ts';
+import {Membership} from './membership.ts';
+
+/** What became of a group's backlog; as of a sender's. */
+export type GroupOutcome = 'done' | {readonly againAfter: number; readonly stops?: 'all' | undefined};
+
+/** To whom, and under which lease. */
+export interface GroupDelivery {
+  readonly registration: Registration;
+  readonly devices: readonly RegisteredContact[];
+  readonly lease: UserLease;
+}
+
+const kept = {againAfter: 0} as const;
+
+/**
+ * Delivers what waits of one group: an INVITE with the group's own ids and its latest participants; then the client stays in the group where it is
+ * active, or may start it again. Runs under the user's lease.
+ * @clause CPM-CF 8.3.2.9.1.2 C1 C2 C4 C5 C6 C7 C12
+ */
+export async function deliverGroup(
+  context: Context,
+  servedUser: string,
+  sender: string,
+  {registration, devices, lease}: GroupDelivery,
+): Promise<GroupOutcome> {
+  const {store, groups, log, policy, clock} = context;
+  const contributionId = contributionOf(sender) ?? '';
+  const record = await store.groupSessions.get(servedUser, contributionId);
+  if (record === undefined) {
+    log.warn({contributionId, clause: 'CPM-CF 8.3.2.9.1.2'}, 'messages wait of a group that is not known; they expire');
+    return 'done';
+  }
+
+  const membership = groups.of(servedUser, contributionId) ?? new Membership(context, record);
+  // A client of his is in the group: what waits is on its way to him.
+  if (membership.client !== undefined) return 'done';
+  const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.2'};
+  const fork = forkInvite(context, {
+    devices,
+    legLabel: membership.label,
+    ...(membership.focus === undefined ? {} : {near: membership.focus.leg}),
+    request: (device, leg) =>
+      groupInvite(
+        context,
+        membership.record,
+        device,
+        localOffer(membership.record.offer, leg, policy.maxMessageBytes).text,
+        {
+          headers: {'P-Asserted-Identity': `<${policy.deferredMsgMgmtUri}>`},
+          from: policy.deferredMsgMgmtUri,
+          route: registration.servingNode === undefined ? [] : [routeTo(registration.servingNode)],
+        },
+      ),
+  });
+  lease.onGiveWay = () => {
+    fork.cancel(completedElsewhere);
+  };
+  const answer = await fork.outcome;
+  lease.onGiveWay = undefined;
+  if (answer.kind === 'cancelled') {
+    log.info(where, 'a group delivery that rings gives way to a session that needs the same messages');
+    return 'done';
+  }
+
+  if (answer.kind === 'refused') {
+    const {statuses, retryAfterSeconds} = answer;
+    if (statuses.includes(603)) {
+      log.info(where, 'a client declines a group for good; what waits of it is discarded');
+      await leave(context, membership, completed);
+      return 'done';
+    }
+
+    const stops = statuses.some((status) => policy.stopsDelivery.includes(status));
+    const [first] = await store.deferredQueue.next(servedUser, sender, {
+      limit: 1,
+      maxBytes: 1,
+      afterSequence: undefined,
+    });
+    if (first !== undefined)
+      await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: `SIP ${statuses.join(' ')}`});
+    log.info(
+      {...where, statuses: statuses.join(), stop: stops},
+      'a group delivery was not taken; its messages stay queued',
+    );
+    return {againAfter: (retryAfterSeconds ?? 0) * 1000, stops: stops ? 'all' : undefined};
+  }
+
+  const {dialog, leg, response, remote} = answer;
+  const local = localOffer(membership.record.offer, leg, policy.maxMessageBytes);
+  const party = {dialog, leg, local, remote: bodyText(response)};
+  if (!lease.held) {
+    await dialog.bye({Reason: serviceUnavailable});
+    await leg.release();
+    return kept;
+  }
+
+  log.info(where, 'a group delivery session stands');
+  // The INVITE could not name them all: the complete list goes before everything else.
+  const first = isListShortened(membership.record)
+    ? groupStateMessage(context, membership.record, `participants-${dialog.id}`)
+    : undefined;
+  return (await membership.admit(party, remote, {lease, first})) ? 'done' : kept;
+}

@@ -1,0 +1,201 @@
+import {resourceListsIn} from '../../codecs/resource-lists.ts';
+import {formatContact} from '../../codecs/sip-headers/contact.ts';
+import {invitedConference, unknownConference} from '../../cpm/conference-state.ts';
+import {ICSI} from '../../cpm/feature-tags.ts';
+import type {GroupSession} from '../../cpm/group-session.ts';
+import {CpmError} from '../../errors.ts';
+import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
+import type {IncomingInvite} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import {answerFor, bodyText, localOffer, remoteMedia} from '../session-description.ts';
+import {viewOfInvitation} from '../views.ts';
+import {forkInvite, type Answered} from '../terminating/fork.ts';
+import {passedBack, readInvitation, type Invitation} from '../terminating/invitation.ts';
+import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
+import {groupInvite} from './group-invite.ts';
+import {focusOf, Membership} from './membership.ts';
+
+/**
+ * A focus invites a served user: his devices are rung in its name, and where none takes it the PF stands in the group for him, keeping what is said.
+ * @clause CPM-CF 8.3.2.1 C1
+ */
+export async function handleGroupInvitation(
+  context: Context,
+  invite: IncomingInvite,
+  servedUser: string,
+): Promise<void> {
+  const {hooks, media, policy, overload, log, users, store} = context;
+  const invitation = readInvitation(invite, servedUser, context);
+  const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
+  const answer = await hooks.beforeAccept?.(viewOfInvitation(invitation));
+  if (typeof answer === 'object') return invite.respond(answer.refuse);
+  const membership = await membershipFor(context, invite, invitation);
+  let leg: Leg | undefined;
+  let remote: RemoteMedia;
+  try {
+    leg = await media.openLeg({
+      side: 'core',
+      mode: 'hold',
+      transports: invitation.transports,
+      label: membership.label,
+      ...(membership.client === undefined ? {} : {near: membership.client.leg}),
+      maxMessageBytes: policy.maxMessageBytes,
+    });
+    remote = remoteMedia(invitation.offer, 'offer', leg);
+  } catch (error) {
+    await leg?.release();
+    if (error instanceof CpmError && error.status === 488) throw error;
+    log.warn({...where, error}, 'a group invitation is refused: no MSRP session can be had');
+    return overload.refuse(invite, 'media');
+  }
+
+  const search =
+    membership.client === undefined && answer !== 'keep'
+      ? ring(context, invite, invitation, membership, leg)
+      : undefined;
+  const outcome = await search;
+  const answered = outcome?.kind === 'answered' ? outcome : undefined;
+  if (outcome?.kind === 'cancelled' || invite.cancelled) {
+    await giveUp(answered, leg, requestTerminated);
+    return;
+  }
+
+  const refusal = outcome?.kind === 'refused' && outcome.statuses.includes(603) ? 603 : undefined;
+  const mayKeep = users.defers(servedUser) && store.available;
+  if (refusal !== undefined || (answered === undefined && membership.client === undefined && !mayKeep)) {
+    await leg.release();
+    log.info({...where, status: refusal ?? 480}, 'a group invitation is refused');
+    return invite.respond(refusal ?? 480);
+  }
+
+  await accept(context, invite, invitation, {membership, leg, remote, answered});
+}
+
+/** What is known of the group already, and what the invitation says of it. */
+async function membershipFor(context: Context, invite: IncomingInvite, invitation: Invitation): Promise<Membership> {
+  const {groups, store, policy, clock} = context;
+  const {servedUser, contributionId, conversationId, recipientAddress, subject, offer} = invitation;
+  const standing = groups.of(servedUser, contributionId);
+  const known = standing?.record ?? (await store.groupSessions.get(servedUser, contributionId).catch(() => undefined));
+  const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
+  const invited = list.map(({uri, displayName}) => ({address: uri, name: displayName}));
+  const record: GroupSession = {
+    ...{servedUser, contributionId, conversationId, offer},
+    standing: 'active',
+    focus: focusOf(invite) ?? invite.uri,
+    memberAddress: recipientAddress,
+    subject: subject ?? known?.subject,
+    conference: invited.length > 0 ? invitedConference(invited) : (known?.conference ?? unknownConference),
+    node: policy.node,
+    changedAt: clock.now(),
+  };
+  if (standing === undefined) return new Membership(context, record);
+  standing.propose(record);
+  return standing;
+}
+
+async function ring(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  membership: Membership,
+  near: Leg,
+): ReturnType<typeof searchOf> {
+  const devices = await context.users.devices(invitation.servedUser);
+  let rang = false;
+  return searchOf(context, invite, {
+    devices,
+    near,
+    legLabel: membership.label,
+    request: (device, leg) =>
+      groupInvite(
+        context,
+        membership.record,
+        device,
+        localOffer(invitation.offer, leg, context.policy.maxMessageBytes).text,
+        {
+          headers: invitation.passed,
+          from: invitation.senderAddress,
+          route: invitation.route,
+          via: invitation.server,
+        },
+      ),
+    onProvisional({status}) {
+      if (status === 100 || rang) return;
+      rang = true;
+      void invite.respond(180);
+    },
+  });
+}
+
+async function searchOf(context: Context, invite: IncomingInvite, options: Parameters<typeof forkInvite>[1]) {
+  const fork = forkInvite(context, options);
+  invite.onCancel = (reason) => {
+    fork.cancel(reason);
+  };
+  return fork.outcome;
+}
+
+async function giveUp(answered: Answered | undefined, leg: Leg, reason: string): Promise<void> {
+  await answered?.dialog.bye({Reason: reason});
+  await Promise.all([answered?.leg.release(), leg.release()]);
+}
+
+interface Accepting {
+  readonly membership: Membership;
+  readonly leg: Leg;
+  readonly remote: RemoteMedia;
+  readonly answered: Answered | undefined;
+}
+
+async function accept(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  {membership, leg, remote, answered}: Accepting,
+): Promise<void> {
+  const {sip, policy, log, hooks, overload} = context;
+  const where = {...membership.label, clause: 'CPM-CF 8.3.2.1'};
+  const far = answered === undefined ? membership.client?.remote : bodyText(answered.response);
+  const local = answerFor(invitation.offer, far, leg, policy.maxMessageBytes);
+  try {
+    // A PF that dies after its 200 comes back into the group by what is written here.
+    await membership.change({standing: 'active'});
+  } catch (error) {
+    log.info({...where, error}, 'a group invitation is refused: what is known of the group cannot be written down');
+    await giveUp(answered, leg, serviceUnavailable);
+    return overload.refuse(invite, 'store');
+  }
+
+  leg.connect(remote);
+  try {
+    const dialog = await invite.accept({
+      headers: {
+        Contact: formatContact(sip.contactUri, {icsi: ICSI.session, instance: answered?.device.instance}),
+        'Content-Type': 'application/sdp',
+        'Conversation-ID': invitation.conversationId,
+        'Contribution-ID': invitation.contributionId,
+        ...passedBack(invitation, answered?.response),
+      },
+      body: local.text,
+    });
+    membership.stand({dialog, leg, local, remote: invitation.offer}, remote);
+  } catch (error) {
+    log.info({...where, error}, 'the focus was gone before the session stood');
+    await giveUp(answered, leg, serviceUnavailable);
+    membership.note({standing: 'inactive'});
+    return;
+  }
+
+  const by = answered === undefined && membership.client === undefined ? 'participating-function' : 'device';
+  log.info(where, by === 'device' ? 'a device took a group session' : 'the PF stands in a group for its user');
+  hooks.afterAccept?.({...viewOfInvitation(invitation), by});
+  if (answered === undefined) return;
+  const party = {
+    dialog: answered.dialog,
+    leg: answered.leg,
+    local: localOffer(invitation.offer, answered.leg, policy.maxMessageBytes),
+    remote: bodyText(answered.response),
+  };
+  await membership.admit(party, answered.remote);
+}

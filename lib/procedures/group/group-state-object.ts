@@ -1,0 +1,93 @@
+import {formatGroupState, formatGroupStateCpim, GROUP_STATE_TYPE} from '../../codecs/group-state.ts';
+import type {NewDeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
+import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
+import {groupStateOf, type GroupState} from '../../cpm/group-state.ts';
+import type {NewStoredObject} from '../../cpm/stored-object.ts';
+import type {OutgoingMessage} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+
+type Needs = Pick<Context, 'clock' | 'policy' | 'sip'>;
+
+/** Why the group ended for the served user, where it cannot be started again (cause 410). */
+export interface Removal {
+  readonly referredBy: string | undefined;
+}
+
+/** The group as it was last known, at this moment. `focus`: where a re-join goes, to whom the object is given. */
+function stateOf({clock, policy}: Needs, group: GroupSession, focus: string, removal: Removal | undefined): GroupState {
+  return groupStateOf(group.conference, {
+    lastFocusSessionId: focus,
+    timestamp: new Date(clock.now()).toISOString(),
+    groupType: 'Closed',
+    own: [group.memberAddress],
+    groupData: policy.groupData,
+    removed: removal !== undefined,
+    referredBy: removal?.referredBy,
+  });
+}
+
+/**
+ * The object that is stored when the network ends a group session: `messageId` names the event, however often it is told (T13).
+ * @clause CPM-CF 8.3.2.3 B4 B5 B6
+ */
+export function storedGroupState(
+  context: Needs,
+  group: GroupSession,
+  messageId: string,
+  removal: Removal | undefined,
+): NewStoredObject {
+  const {servedUser, conversationId, contributionId, focus, memberAddress} = group;
+  return {
+    ...{servedUser, conversationId, contributionId},
+    kind: 'group-state',
+    imdnMessageId: messageId,
+    from: focus,
+    to: memberAddress,
+    direction: undefined,
+    date: context.clock.now(),
+    headers: [],
+    contentType: GROUP_STATE_TYPE,
+    bytes: Buffer.from(formatGroupState(stateOf(context, group, focus, removal))),
+  };
+}
+
+/**
+ * The same for a client, in a session of his (rows C8, D2): where he re-joins is the PF, which knows the focus.
+ * @clause CPM-CF 8.3.2.9.1.2 C8 D2
+ */
+export function groupStateMessage(context: Needs, group: GroupSession, messageId: string): OutgoingMessage {
+  return {
+    contentType: 'message/cpim',
+    bytes: formatGroupStateCpim({
+      state: stateOf(context, group, group.focus, undefined),
+      from: `<${group.focus}>`,
+      to: `<${group.memberAddress}>`,
+      messageId,
+      dateTime: new Date(context.clock.now()).toISOString(),
+    }),
+  };
+}
+
+/** A change that the user misses, in its place among the messages that wait for him. It asks for nothing and causes no INVITE by itself. */
+export function queuedGroupState(
+  context: Needs,
+  group: GroupSession,
+  original: OriginalSession,
+  messageId: string,
+): NewDeferredMessage {
+  const receivedAt = context.clock.now();
+  const {servedUser, contributionId} = group;
+  return {
+    servedUser,
+    sender: groupSender(contributionId),
+    kind: 'notification',
+    imdnMessageId: messageId,
+    sameness: 'id',
+    dispositions: [],
+    ...groupStateMessage(context, group, messageId),
+    dateTime: undefined,
+    receivedAt,
+    expiresAt: receivedAt + context.policy.deferredRetention,
+    session: original,
+  };
+}

@@ -1,0 +1,27 @@
+import {formatContact} from '../../codecs/sip-headers/contact.ts';
+import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
+import {opaqueId} from '../../codecs/sip-headers/cpm-ids.ts';
+import type {GroupSession} from '../../cpm/group-session.ts';
+import {ICSI} from '../../cpm/feature-tags.ts';
+import {resolveEscapes} from '../../cpm/percent-escapes.ts';
+import type {Context} from '../context.ts';
+
+/** Names the group in our own URI: a client that re-joins by it reaches the PF, which knows the focus. */
+const parameter = 'ocid';
+
+/** Contact of the PF towards a client of the group: a focus as the client sees it (row C2, T41). */
+export const groupContact = (
+  {sip}: Pick<Context, 'sip'>,
+  {contributionId}: Pick<GroupSession, 'contributionId'>,
+): string =>
+  formatContact(`${sip.contactUri};${parameter}=${encodeURIComponent(contributionId)}`, {
+    icsi: ICSI.session,
+    isFocus: true,
+  });
+
+/** The Contribution-ID in a Request-URI that came from such a Contact; undefined in any other. */
+export function groupOf({sip}: Pick<Context, 'sip'>, uri: string): string | undefined {
+  if (!/^sips?:/i.test(uri) || !sip.isOwn(uri)) return undefined;
+  const value = parseSipUri(uri).params.get(parameter);
+  return value === undefined ? undefined : opaqueId(resolveEscapes(value));
+}

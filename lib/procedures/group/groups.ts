@@ -1,0 +1,29 @@
+import type {Membership} from './membership.ts';
+
+/** The groups in which this node stands for served users, or has one of their clients: found by user and Contribution-ID. */
+export interface Groups {
+  of(servedUser: string, contributionId: string): Membership | undefined;
+  add(membership: Membership): void;
+  remove(membership: Membership): void;
+  all(): readonly Membership[];
+}
+
+export function createGroups(): Groups {
+  const byUser = new Map<string, Map<string, Membership>>();
+  return {
+    of: (servedUser, contributionId) => byUser.get(servedUser)?.get(contributionId),
+    add(membership) {
+      const {servedUser, contributionId} = membership.record;
+      const groups = byUser.get(servedUser) ?? new Map<string, Membership>();
+      byUser.set(servedUser, groups.set(contributionId, membership));
+    },
+    remove(membership) {
+      const {servedUser, contributionId} = membership.record;
+      const groups = byUser.get(servedUser);
+      if (groups?.get(contributionId) !== membership) return;
+      groups.delete(contributionId);
+      if (groups.size === 0) byUser.delete(servedUser);
+    },
+    all: () => [...byUser.values()].flatMap((groups) => [...groups.values()]),
+  };
+}

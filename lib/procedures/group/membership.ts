@@ -1,0 +1,492 @@
+import {isFocus, parseContacts} from '../../codecs/sip-headers/contact.ts';
+import type {ConferenceState} from '../../cpm/conference-state.ts';
+import type {OriginalSession} from '../../cpm/deferred-message.ts';
+import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
+import {CpmError} from '../../errors.ts';
+import type {
+  Leg,
+  LegEnd,
+  OfferedMessage,
+  OutgoingMessage,
+  Pairing,
+  RemoteMedia,
+  Verdict,
+} from '../../ports/media-plane.ts';
+import type {SipMessageView} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import {noteNotifications} from '../disposition.ts';
+import type {Party} from '../party.ts';
+import {renegotiate} from '../renegotiation.ts';
+import {bodyText, localOffer, remoteMedia} from '../session-description.ts';
+import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
+import {farewellMilliseconds} from '../terminating/bye.ts';
+import {deferMessage} from '../terminating/defer.ts';
+import {turnMilliseconds} from '../terminating/deliveries.ts';
+import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
+import {noteRelayed} from '../terminating/relayed-messages.ts';
+import type {UserLease} from '../terminating/user-leases.ts';
+import {byeOfFocus, byeOfMember} from './bye.ts';
+import {comeBack} from './come-back.ts';
+import {watchConference, type ConferenceEvents} from './conference-events.ts';
+import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
+import {sendGroupBacklog} from './group-backlog.ts';
+import {queuedGroupState} from './group-state-object.ts';
+import {notForwarded} from './not-forwarded.ts';
+
+/** How a (re-)start towards the focus ended: with a dialog, or with the SIP status that the client is told (T51). */
+export type FocusOutcome = 'joined' | {readonly status: number};
+
+/**
+ * The PF in a group for a served user: at most one dialog with the focus, at most one with a client of his.
+ *
+ *   focus, no client   it keeps what comes, in order, with the changes of the group
+ *   focus and client   what waits goes first, then both are joined
+ *   no focus, client   what waits goes; what the client says starts the group again (row C10)
+ *
+ * @clause CPM-CF 8.3.2.9.1.2 C9 C10
+ */
+export class Membership {
+  readonly #context: Context;
+  #record: GroupSession;
+  #focus: Party | undefined;
+  #client: Party | undefined;
+  #pairing: Pairing | undefined;
+  #relayed = false;
+  #starting: Promise<FocusOutcome> | undefined;
+  #splicing: Promise<unknown> = Promise.resolve();
+  #events: ConferenceEvents | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #keeping: Promise<unknown> = Promise.resolve();
+  #over: (() => void) | undefined;
+
+  constructor(context: Context, record: GroupSession) {
+    this.#context = context;
+    this.#record = record;
+  }
+
+  get record(): GroupSession {
+    return this.#record;
+  }
+
+  get servedUser(): string {
+    return this.#record.servedUser;
+  }
+
+  /** Key of the group in the served user's queue. */
+  get sender(): string {
+    return groupSender(this.#record.contributionId);
+  }
+
+  get label(): {readonly conversationId: string; readonly contributionId: string} {
+    return {conversationId: this.#record.conversationId, contributionId: this.#record.contributionId};
+  }
+
+  get focus(): Party | undefined {
+    return this.#focus;
+  }
+
+  get client(): Party | undefined {
+    return this.#client;
+  }
+
+  /** What a message that is kept repeats of the group's session. */
+  get original(): OriginalSession {
+    const {memberAddress, focus, subject, offer} = this.#record;
+    return {
+      ...this.label,
+      recipientAddress: memberAddress,
+      senderAddress: focus,
+      senderInstance: undefined,
+      subject,
+      offer,
+    };
+  }
+
+  /** Changes what is known of the group, durably. Rejects with `CPM_STORE_AWAY`; what is known here has changed even so. */
+  async change(change: Partial<Omit<GroupSession, 'servedUser' | 'contributionId'>>): Promise<void> {
+    const {store, clock, policy} = this.#context;
+    this.#record = {...this.#record, ...change, node: policy.node, changedAt: clock.now()};
+    const written = this.#writing.catch(() => undefined).then(async () => store.groupSessions.put(this.#record));
+    this.#writing = written;
+    await written;
+  }
+
+  /** A new invitation says how the group is now. */
+  propose(record: GroupSession): void {
+    this.#record = record;
+  }
+
+  /** The same where nobody waits for it: the store's own availability says that it is away. */
+  note(change: Parameters<Membership['change']>[0]): void {
+    this.change(change).catch((error: unknown) => {
+      this.#context.log.warn({...this.label, error}, 'what is known of a group could not be written down');
+    });
+  }
+
+  /** A dialog with the focus stands. One that stood before, in an earlier conference of the group, goes. */
+  stand(party: Party, remote: RemoteMedia): void {
+    const before = this.#focus;
+    this.#focus = party;
+    this.#begin();
+    rememberDialog(this.#context, this.servedUser, party.dialog);
+    party.dialog.onBye = async (bye, by) => {
+      if (by === 'peer') return byeOfFocus(this.#context, this, party, bye);
+      queueMicrotask(() => {
+        if (this.#focus === party) void this.loseFocus(serviceUnavailable);
+      });
+      return undefined;
+    };
+    party.dialog.onModify = async (request) =>
+      renegotiate(
+        this.#context,
+        {party, other: this.#client, lost: () => void this.dropClient(serviceUnavailable)},
+        request,
+      );
+    party.leg.onMessage = async (message) => this.#keep(message);
+    party.leg.onNotificationRelayed = undefined;
+    party.leg.onEnd = (end) => {
+      this.#legEnded(
+        end,
+        () => this.#focus === party,
+        async () => this.loseFocus(serviceUnavailable),
+      );
+    };
+    party.leg.connect(remote);
+    if (before !== undefined) void this.#end(before, completedElsewhere);
+    this.#pairing?.undo();
+    this.#pairing = undefined;
+    this.#relayed = false;
+    void this.#events?.end();
+    this.#events = watchConference(this.#context, this, (conference, version) => {
+      this.#changed(conference, version);
+    });
+    // A client that has been waiting for it is let in behind what came meanwhile.
+    if (this.#client !== undefined) void this.#joinWaiting();
+  }
+
+  /**
+   * A client's dialog stands: what waits goes first, then he is joined with the group where it is active. One that stood before goes. False when
+   * he could not take it all. `first` goes before everything else. Under the lease that is given, or under one of its own.
+   * @clause CPM-CF 8.3.2.9.1.2 C7 C9 D5
+   */
+  async admit(
+    party: Party,
+    remote: RemoteMedia,
+    {lease, first}: {readonly lease?: UserLease; readonly first?: OutgoingMessage | undefined} = {},
+  ): Promise<boolean> {
+    const before = this.#client;
+    this.#client = party;
+    this.#relayed = false;
+    this.#pairing?.undo();
+    this.#pairing = undefined;
+    this.#begin();
+    if (before !== undefined) void this.#end(before, completedElsewhere);
+    rememberDialog(this.#context, this.servedUser, party.dialog);
+    party.dialog.onBye = async (bye) => byeOfMember(this.#context, this, party, bye);
+    party.dialog.onModify = async (request) =>
+      renegotiate(
+        this.#context,
+        {party, other: this.#focus, lost: () => void this.loseFocus(serviceUnavailable)},
+        request,
+      );
+    party.leg.onNotificationRelayed = (content) => {
+      void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content});
+    };
+    party.leg.onMessage = async (message) => this.#fromClient(party, message);
+    party.leg.onEnd = (end) => {
+      this.#legEnded(
+        end,
+        () => this.#client === party,
+        async () => this.dropClient(serviceUnavailable),
+      );
+    };
+    party.leg.connect(remote);
+    try {
+      await party.leg.bound(this.#context.policy.bindMilliseconds);
+      if (first !== undefined) void party.leg.send(first);
+      if (await this.#splice(party, lease)) return true;
+    } catch (error) {
+      this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
+    }
+
+    if (this.#client === party) await this.dropClient(serviceUnavailable);
+    return false;
+  }
+
+  /** Backlog before live, in order (T42); a client without a group gets the backlog alone. */
+  async #splice(client: Party, lease?: UserLease): Promise<boolean> {
+    const work = async (held: UserLease): Promise<boolean> => {
+      if (this.#client !== client) return false;
+      if (!(await sendGroupBacklog(this.#context, this, client, held))) return false;
+      for (let focus = this.#focus; focus !== undefined && !this.#relayed; focus = this.#focus) {
+        if (this.#client !== client) return false;
+        const pairing = await focus.leg.pair(client.leg);
+        await this.#keeping;
+        const sent = await sendGroupBacklog(this.#context, this, client, held);
+        if (!sent || this.#client !== client || this.#focus !== focus) {
+          pairing.undo();
+          if (!sent || this.#client !== client) return false;
+          continue;
+        }
+
+        this.#pairing = pairing;
+        this.#relayed = true;
+        pairing.open();
+        this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
+      }
+
+      return this.#client === client;
+    };
+    const splicing = (async () =>
+      lease === undefined
+        ? ((await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, this.sender)) ?? false)
+        : work(lease))();
+    this.#splicing = Promise.allSettled([this.#splicing, splicing]);
+    return splicing;
+  }
+
+  async #joinWaiting(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
+    try {
+      if (await this.#splice(client)) return;
+    } catch (error) {
+      this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
+    }
+
+    if (this.#client === client) await this.dropClient(serviceUnavailable);
+  }
+
+  /**
+   * Brings the user into the group again by an INVITE to the focus (8.2.2.7); several who want it at a time want the same one.
+   * @clause CPM-CF 8.2.2.7 C10 D3
+   */
+  async start(kind: FocusInviteKind): Promise<FocusOutcome> {
+    if (this.#focus !== undefined) return 'joined';
+    this.#starting ??= this.#start(kind).finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(kind: FocusInviteKind): Promise<FocusOutcome> {
+    const {media, sip, policy, log} = this.#context;
+    const where = {...this.label, clause: 'CPM-CF 8.2.2.7', kind};
+    let leg: Leg;
+    try {
+      leg = await media.openLeg({
+        side: 'core',
+        mode: 'hold',
+        label: this.label,
+        ...(this.#client === undefined ? {} : {near: this.#client.leg}),
+        maxMessageBytes: policy.maxMessageBytes,
+      });
+    } catch (error) {
+      log.warn({...where, error}, 'no MSRP session for a focus');
+      return {status: 503};
+    }
+
+    const local = localOffer(this.#record.offer, leg, policy.maxMessageBytes);
+    const outcome = await sip.invite(focusInvite(this.#context, this.#record, local.text, kind)).outcome;
+    if (outcome.kind !== 'accepted') {
+      await leg.release();
+      const status = outcome.kind === 'refused' ? outcome.response.status : 408;
+      log.info({...where, status}, 'the focus does not take the user into the group');
+      return {status};
+    }
+
+    const {dialog, response} = outcome;
+    try {
+      const remote = remoteMedia(bodyText(response), 'answer', leg);
+      leg.connect(remote);
+      await leg.bound(policy.bindMilliseconds);
+      this.stand({dialog, leg, local, remote: bodyText(response)}, remote);
+      this.note({standing: 'active', focus: focusOf(response) ?? this.#record.focus});
+      log.info(where, 'the user is in the group again');
+      return 'joined';
+    } catch (error) {
+      log.info({...where, error}, "the focus's answer leads nowhere");
+      await dialog.bye({Reason: serviceUnavailable});
+      await leg.release();
+      return {status: error instanceof CpmError && error.status >= 400 ? error.status : 500};
+    }
+  }
+
+  /** Nobody takes it live: kept for the user, who is told of it. */
+  async #keep(message: OfferedMessage): Promise<Verdict> {
+    const kept = deferMessage(this.#context, this, message);
+    this.#keeping = Promise.all([this.#keeping, kept]).then(() => undefined);
+    const verdict = await kept;
+    if (verdict === 'accepted' && this.#client === undefined)
+      this.#context.deliveries.trigger(this.servedUser, 'message');
+    return verdict;
+  }
+
+  /**
+   * What a client says and nobody relayed: on to the focus, which is sought for it where there is none (row C10, T45).
+   */
+  async #fromClient(client: Party, message: OfferedMessage): Promise<Verdict> {
+    if (this.#client !== client) return 481;
+    const content = {contentType: message.contentType, bytes: message.bytes};
+    await noteNotifications(this.#context, {author: this.servedUser, about: this.sender, content});
+    const outcome = this.#focus === undefined ? await this.start('restart') : 'joined';
+    if (outcome !== 'joined') return this.#cannotForward(client, content, outcome.status);
+    const answer = await this.#focus?.leg.send(content);
+    if (answer?.kind === 'answered') {
+      const {status} = answer;
+      return status === 200 ? 'accepted' : status === 413 || status === 415 ? status : 408;
+    }
+
+    return 408;
+  }
+
+  /** The group could not be started: the client is told of his message first, then that it is over (T50, T51). */
+  async #cannotForward(
+    client: Party,
+    content: Pick<OfferedMessage, 'contentType' | 'bytes'>,
+    status: number,
+  ): Promise<Verdict> {
+    const verdict = await notForwarded(this.#context, this, client.leg, content);
+    void this.refuseClient(client, status);
+    return verdict;
+  }
+
+  /** BYE with the focus's own status to a client who waits for a group that cannot be had (row D3). */
+  async refuseClient(client: Party, status: number): Promise<void> {
+    // What waits for him he gets even so.
+    await this.#splicing;
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    client.leg.refuse();
+    await this.#end(client, `SIP;cause=${status}`);
+    this.#settle();
+  }
+
+  /** The dialog with the client goes, the one with the focus stays: the PF keeps for the user again. */
+  async dropClient(reason: string): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#client = undefined;
+    this.#unpair();
+    this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2'}, 'the PF stays in a group for its user');
+    await this.#end(client, reason);
+    this.#settle();
+    this.#context.deliveries.later(this.servedUser);
+  }
+
+  /** The dialog with the focus is lost, and nobody ended the session: the PF comes back. */
+  async loseFocus(reason: string): Promise<void> {
+    const focus = this.#focus;
+    if (focus === undefined) return;
+    this.#focus = undefined;
+    this.#unpair();
+    await this.#end(focus, reason);
+    this.#settle();
+    await comeBack(this.#context, this);
+  }
+
+  /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */
+  takeApart(): {readonly focus: Party | undefined; readonly client: Party | undefined} {
+    const parties = {focus: this.#focus, client: this.#client};
+    this.#unpair();
+    this.#focus = undefined;
+    this.#client = undefined;
+    parties.client?.leg.refuse();
+    return parties;
+  }
+
+  /** Second half: what is left of both parties is released (row B11). */
+  async release(parties: ReturnType<Membership['takeApart']>): Promise<void> {
+    await this.#keeping;
+    for (const party of [parties.focus, parties.client]) {
+      if (party === undefined) continue;
+      forgetDialog(this.#context, party.dialog);
+      await party.leg.release();
+    }
+
+    this.#settle();
+  }
+
+  /** A node that stops: its next life comes back into the group. */
+  async end(reason: string): Promise<void> {
+    const parties = this.takeApart();
+    const byes = [parties.client, parties.focus].flatMap((party) => party?.dialog ?? []);
+    await Promise.all(byes.map(async (dialog) => dialog.bye({Reason: reason})));
+    await this.release(parties);
+  }
+
+  /** Resolves once everything that the focus sent so far is stored, or refused. */
+  async kept(): Promise<void> {
+    await this.#keeping;
+  }
+
+  #changed(conference: ConferenceState, version: string): void {
+    const known = this.#record.conference;
+    this.note({conference});
+    if (this.#client !== undefined || this.#focus === undefined || !isNews(known, conference)) return;
+    const message = queuedGroupState(this.#context, this.#record, this.original, version);
+    this.#keeping = Promise.all([
+      this.#keeping,
+      this.#context.store.deferredQueue.enqueue([message]).catch((error: unknown) => {
+        this.#context.log.warn({...this.label, error}, 'a change of a group could not be kept for its user');
+      }),
+    ]).then(() => undefined);
+  }
+
+  #unpair(): void {
+    this.#relayed = false;
+    this.#pairing?.undo();
+    this.#pairing = undefined;
+  }
+
+  #begin(): void {
+    this.#context.groups.add(this);
+    this.#over ??= this.#context.sessions.begin(this);
+  }
+
+  /** With neither side left there is nothing to be held in memory. */
+  #settle(): void {
+    if (this.#focus === undefined) {
+      void this.#events?.end();
+      this.#events = undefined;
+    }
+
+    if (this.#focus !== undefined || this.#client !== undefined) return;
+    this.#over?.();
+    this.#over = undefined;
+    this.#context.groups.remove(this);
+  }
+
+  async #end(party: Party, reason: string): Promise<void> {
+    if (!party.dialog.ended) await party.dialog.bye({Reason: reason});
+    await party.leg.release();
+    forgetDialog(this.#context, party.dialog);
+  }
+
+  /** A peer that hangs up may close its connection before its BYE is here. */
+  #legEnded(end: LegEnd, isStill: () => boolean, then: () => Promise<void>): void {
+    if (end === 'released' || !isStill()) return;
+    this.#context.log.info({...this.label, end}, 'half of a group session is gone');
+    this.#context.clock.after(farewellMilliseconds, () => {
+      if (isStill()) void then();
+    });
+  }
+}
+
+/** Whether there is anything in it that a member sees: who takes part, subject, icon. */
+const isNews = (before: ConferenceState, after: ConferenceState): boolean =>
+  JSON.stringify([before.participants.map(nameOf), before.description]) !==
+  JSON.stringify([after.participants.map(nameOf), after.description]);
+
+const nameOf = ({entity, displayText, roles}: ConferenceState['participants'][number]): unknown => [
+  entity,
+  displayText,
+  roles,
+];
+
+/** The session identity that a focus gives in its Contact (T46). */
+export function focusOf(message: Pick<SipMessageView, 'header'>): string | undefined {
+  const header = message.header('Contact');
+  const [contact] = header === undefined ? [] : parseContacts(header);
+  return contact !== undefined && isFocus(contact) ? contact.uri : undefined;
+}

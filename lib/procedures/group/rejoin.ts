@@ -1,0 +1,224 @@
+import {canonicalAddress} from '../../cpm/address.ts';
+import {unknownConference, invitedConference} from '../../cpm/conference-state.ts';
+import {formatAcceptContact} from '../../codecs/sip-headers/accept-contact.ts';
+import {resourceListsIn} from '../../codecs/resource-lists.ts';
+import {ICSI} from '../../cpm/feature-tags.ts';
+import type {GroupSession} from '../../cpm/group-session.ts';
+import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
+import type {IncomingInvite, SipDialog} from '../../ports/sip.ts';
+import type {Context} from '../context.ts';
+import type {Party} from '../party.ts';
+import {answerFor, bodyText, localOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
+import {hopOf, originatingCallIdPrefix, ownHeaders} from '../terminating/delivery-invite.ts';
+import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
+import {serviceUnavailable} from '../terminating/reasons.ts';
+import {withList} from './group-invite.ts';
+import {groupStateMessage} from './group-state-object.ts';
+import {groupContact, groupOf} from './group-uri.ts';
+import {focusOf, Membership} from './membership.ts';
+
+/** What a refusal of the network says beside its status. */
+const ofRefusals = ['Retry-After', 'Warning', 'Reason'];
+
+/**
+ * A served user's client goes to a group: into one that the PF knows he comes again, with all that waits; one that it does not know is begun, or
+ * joined, in his name.
+ * @clause CPM-CF 8.3.2.9.1.3 D1
+ */
+export async function handleMember(
+  context: Context,
+  invite: IncomingInvite,
+  servedUser: string,
+  known: GroupSession | undefined,
+): Promise<void> {
+  const invitation = readInvitation(invite, servedUser, context);
+  const isOwn = groupOf(context, invite.uri) !== undefined;
+  if (known === undefined && isOwn) return invite.respond(404);
+  const standing = context.groups.of(servedUser, invitation.contributionId);
+  const comesAgain =
+    standing?.focus !== undefined || isOwn || (known !== undefined && sameAddress(invite.uri, known.focus));
+  if (known !== undefined && comesAgain)
+    await rejoin(context, invite, invitation, standing ?? new Membership(context, known));
+  else await begin(context, invite, invitation, known);
+}
+
+const sameAddress = (one: string, other: string): boolean =>
+  one === other || (canonicalAddress(one) !== undefined && canonicalAddress(one) === canonicalAddress(other));
+
+/** A client's side of a group session: our leg to it, and how we describe that. */
+interface Near {
+  readonly leg: Leg;
+  readonly remote: RemoteMedia;
+  readonly local: LocalDescription;
+}
+
+async function openNear(
+  {media, policy}: Context,
+  {offer, transports, conversationId, contributionId}: Invitation,
+  near: Leg | undefined,
+  far?: string,
+): Promise<Near> {
+  const leg = await media.openLeg({
+    side: 'access',
+    mode: 'hold',
+    transports,
+    label: {conversationId, contributionId},
+    ...(near === undefined ? {} : {near}),
+    maxMessageBytes: policy.maxMessageBytes,
+  });
+  try {
+    return {
+      leg,
+      remote: remoteMedia(offer, 'offer', leg),
+      local: answerFor(offer, far, leg, policy.maxMessageBytes),
+    };
+  } catch (error) {
+    await leg.release();
+    throw error;
+  }
+}
+
+const acceptMember = async (
+  context: Context,
+  invite: IncomingInvite,
+  group: GroupSession,
+  {local}: Near,
+): Promise<SipDialog> =>
+  invite.accept({
+    headers: {
+      Contact: groupContact(context, group),
+      'Content-Type': 'application/sdp',
+      'Conversation-ID': group.conversationId,
+      'Contribution-ID': group.contributionId,
+    },
+    body: local.text,
+  });
+
+/**
+ * Everything that waits goes to the client over the dialog that he opened. An active group he is joined with; an inactive one is started again at
+ * once, and he is told who was in it last. A delivery that rings him gives way (T52).
+ * @clause CPM-CF 8.3.2.9.1.3 D1 D2 D3 D5
+ */
+async function rejoin(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  membership: Membership,
+): Promise<void> {
+  const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.3'};
+  const near = await openNear(context, invitation, membership.focus?.leg, membership.focus?.remote);
+  near.leg.connect(near.remote);
+  let dialog: SipDialog;
+  try {
+    dialog = await acceptMember(context, invite, membership.record, near);
+  } catch (error) {
+    context.log.info({...where, error}, 'a client that came again was gone before the session stood');
+    await near.leg.release();
+    return;
+  }
+
+  const client: Party = {dialog, leg: near.leg, local: near.local, remote: invitation.offer};
+  const isActive = membership.focus !== undefined;
+  context.log.info({...where, active: isActive}, 'a client comes again into his group');
+  const first = isActive ? undefined : groupStateMessage(context, membership.record, `rejoin-${dialog.id}`);
+  const admitted = membership.admit(client, near.remote, {first});
+  const outcome = isActive
+    ? 'joined'
+    : await membership.start(membership.record.standing === 'active' ? 'rejoin' : 'restart');
+  await admitted;
+  if (outcome !== 'joined') await membership.refuseClient(client, outcome.status);
+}
+
+/**
+ * A group that a client begins, or joins for the first time: his INVITE goes on in his name, and the PF stands in between from its first moment.
+ * @clause CPM-CF 8.2.2
+ */
+async function begin(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  known: GroupSession | undefined,
+): Promise<void> {
+  const {media, sip, policy, log, clock} = context;
+  const {servedUser, conversationId, contributionId, offer, subject, senderAddress} = invitation;
+  const where = {conversationId, contributionId, clause: 'CPM-CF 8.2.2'};
+  const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
+  const far = await media.openLeg({
+    side: 'core',
+    mode: 'hold',
+    label: {conversationId, contributionId},
+    maxMessageBytes: policy.maxMessageBytes,
+  });
+  const farLocal = localOffer(offer, far, policy.maxMessageBytes);
+  const body = withList(context, farLocal.text, list, 'recipient-list');
+  const sent = sip.invite({
+    uri: invite.uri,
+    via: invitation.server,
+    ...hopOf(context, invitation.route),
+    headers: {
+      ...invitation.passed,
+      ...ownHeaders(context, undefined, originatingCallIdPrefix),
+      From: `<${senderAddress}>`,
+      To: `<${invite.uri}>`,
+      ...(list.length > 0 ? {Require: 'recipient-list-invite'} : {}),
+      'P-Asserted-Service': ICSI.sessionGroup,
+      'Content-Type': body.contentType,
+    },
+    repeated: {'Accept-Contact': [formatAcceptContact({icsi: ICSI.sessionGroup})]},
+    body: body.body,
+  });
+  invite.onCancel = (reason) => {
+    sent.cancel(reason);
+  };
+  const outcome = await sent.outcome;
+  if (outcome.kind !== 'accepted') {
+    await far.release();
+    const status = outcome.kind === 'refused' ? outcome.response.status : outcome.status;
+    const headers = outcome.kind === 'refused' ? pickHeaders(ofRefusals, outcome.response) : {};
+    log.info({...where, status}, 'a group could not be begun');
+    if (!invite.cancelled) await invite.respond(status, {headers});
+    return;
+  }
+
+  const {dialog: focusDialog, response} = outcome;
+  const end = async (): Promise<void> => {
+    await focusDialog.bye({Reason: serviceUnavailable});
+    await far.release();
+  };
+  try {
+    const remote = remoteMedia(bodyText(response), 'answer', far);
+    far.connect(remote);
+    await far.bound(policy.bindMilliseconds);
+    const membership = new Membership(context, {
+      ...{servedUser, contributionId, conversationId, offer},
+      standing: 'active',
+      focus: focusOf(response) ?? invite.uri,
+      memberAddress: senderAddress,
+      subject: subject ?? known?.subject,
+      conference:
+        list.length > 0
+          ? invitedConference(list.map(({uri, displayName}) => ({address: uri, name: displayName})))
+          : (known?.conference ?? unknownConference),
+      node: policy.node,
+      changedAt: clock.now(),
+    });
+    await membership.change({});
+    const near = await openNear(context, invitation, far, bodyText(response));
+    near.leg.connect(near.remote);
+    let dialog: SipDialog;
+    try {
+      dialog = await acceptMember(context, invite, membership.record, near);
+    } catch (error) {
+      await near.leg.release();
+      throw error;
+    }
+
+    log.info(where, 'a client begins a group session');
+    membership.stand({dialog: focusDialog, leg: far, local: farLocal, remote: bodyText(response)}, remote);
+    await membership.admit({dialog, leg: near.leg, local: near.local, remote: offer}, near.remote);
+  } catch (error) {
+    log.info({...where, error}, 'a group session could not be joined on both sides');
+    await end();
+    if (!invite.cancelled) await invite.respond(500).catch(() => undefined);
+  }
+}
