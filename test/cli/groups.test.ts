@@ -81,6 +81,7 @@ const state = (imdnMessageId: string, xml: string, date: number) =>
   });
 
 test('cpm-pf groups list: each group of a user is told, by Contribution-ID', async (t) => {
+  t.timeout(120_000);
   const {store, run} = await running(t);
   t.deepEqual(await run('list', bob), {status: 1, output: 'no group is known\n'});
   await store.groupSessions.put(group({contributionId: 'Group2', standing: 'left', conference}));
@@ -106,6 +107,7 @@ test('cpm-pf groups list: each group of a user is told, by Contribution-ID', asy
 });
 
 test('8.3.2.3 B4 B5: cpm-pf groups show tells who takes part, and each kept state: when, who, whether removed and by whom', async (t) => {
+  t.timeout(120_000);
   const {store, run} = await running(t);
   await store.groupSessions.put(group({standing: 'removed'}));
   await store.messageStore.put(
@@ -159,6 +161,7 @@ test('8.3.2.3 B4 B5: cpm-pf groups show tells who takes part, and each kept stat
 });
 
 test('cpm-pf groups: a group that is not known is 1, a PF that does not run 69, a wrong call 64', async (t) => {
+  t.timeout(120_000);
   const {run} = await running(t);
   t.deepEqual(await run('show', bob, 'Group1'), {status: 1, output: 'no such group is known\n'});
   t.is((await run('show', bob)).status, 64);

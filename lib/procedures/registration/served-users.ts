@@ -100,15 +100,21 @@ export function createServedUsers(deps: {
       if (former === undefined && identity !== servedUser) others.add(identity);
     }
 
+    // Once before, so that a failure leaves them to be found again, and once after: something may have come for them meanwhile.
+    for (const other of others) await join(other, servedUser);
     await store.registrations.put(registration);
-    // Messages that came for one of the identities before they were known to be one user move to his key, order kept.
-    for (const other of others) {
-      const moved = await store.deferredQueue.adopt(other, servedUser);
-      await store.messageStore.adopt(other, servedUser);
-      await store.groupSessions.adopt(other, servedUser);
-      if (moved > 0)
-        log.info({clause: 'CPM-CF 8.3.2.9.1.1', moved}, 'pending messages of another identity joined their user');
-    }
+    for (const other of others) await join(other, servedUser);
+  }
+
+  /** What came for an identity before it was known to be this user's moves to his key, the order of messages kept. */
+  async function join(other: string, servedUser: string): Promise<void> {
+    const [moved] = await Promise.all([
+      store.deferredQueue.adopt(other, servedUser),
+      store.messageStore.adopt(other, servedUser),
+      store.groupSessions.adopt(other, servedUser),
+    ]);
+    if (moved > 0)
+      log.info({clause: 'CPM-CF 8.3.2.9.1.1', moved}, 'pending messages of another identity joined their user');
   }
 
   const users: ServedUsers = {

@@ -22,21 +22,28 @@ const registered = (): Registration => ({
   expiresAt: Date.now() + 600_000,
 });
 
-/** Served users on an embedded store, whose registrations can be out of reach. */
-async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: Store; network: {away: boolean}}> {
+interface Network {
+  away: boolean;
+  /** Name of a call that fails alone. */
+  fails: string | undefined;
+}
+
+/** Served users on an embedded store, which can be out of reach. */
+async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: Store; network: Network}> {
   const real = await openEmbeddedStore({path: join(await temporaryFolder(t), 'store.db')});
   t.teardown(() => real.close());
-  const network = {away: false};
-  const registrations = new Proxy(real.registrations, {
-    get(target, name) {
-      const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
-      return async (...values: unknown[]) => {
-        if (network.away) throw new CpmError('CPM_STORE_AWAY', 503, 'the store is away');
-        return method.apply(target, values);
-      };
-    },
-  });
-  const store = {...real, registrations};
+  const network: Network = {away: false, fails: undefined};
+  const unreliable = <Port extends object>(port: Port): Port =>
+    new Proxy(port, {
+      get(target, name) {
+        const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
+        return async (...values: unknown[]) => {
+          if (network.away || name === network.fails) throw new CpmError('CPM_STORE_AWAY', 503, 'the store is away');
+          return method.apply(target, values);
+        };
+      },
+    });
+  const store = {...real, registrations: unreliable(real.registrations), groupSessions: unreliable(real.groupSessions)};
   const rules = {
     users: [['sip:+15550102@home.example;user=phone', 'sip:bob@home.example']],
     domains: ['Home.example'],
@@ -77,6 +84,19 @@ test('8.3.2.9.1.2 T36: a registration that makes two keys one user brings their 
   t.deepEqual(await store.deferredQueue.usersPending(undefined, 9), [bob]);
   t.deepEqual(await store.groupSessions.ofUser(bob, {limit: 9}), [newGroup({servedUser: bob})]);
   t.is((await store.messageStore.folders(bob, {limit: 9})).length, 1);
+});
+
+test('8.3.2.9.1.2 T36: a store that goes away while keys join leaves the rest of it to the next attempt', async (t) => {
+  const {users, store, network} = await setUp(t);
+  const robert = 'sip:robert@home.example';
+  await store.groupSessions.put(newGroup({servedUser: robert}));
+  network.fails = 'adopt';
+  await users.learn(registered());
+  t.is((await store.groupSessions.ofUser(bob, {limit: 9})).length, 0);
+  network.fails = undefined;
+  await users.flush();
+  t.is((await store.groupSessions.ofUser(bob, {limit: 9})).length, 1);
+  t.is((await store.registrations.get(bob))?.servedUser, bob);
 });
 
 test('8.3.2.9.1.2 C1: while the store is away a registration is remembered, and written when it is back', async (t) => {
