@@ -57,6 +57,8 @@ export interface RemoteMedia {
   readonly connection: 'active' | 'passive';
   /** a=accept-types of the peer; `*` admits all. */
   readonly acceptTypes: readonly string[];
+  /** a=accept-wrapped-types of the peer: what CPIM may hold, beside its acceptTypes; undefined where it names none, and leaves that open. */
+  readonly acceptWrappedTypes?: readonly string[] | undefined;
   /** a=max-size of the peer, octets; undefined where it named none. */
   readonly maxSize: number | undefined;
   /** How long messages are cut for this peer: up to 64 KiB with an open range end, or, for one that does not know `*`, 2048 octets with exact ranges (RFC 4975 §7.1.1). */

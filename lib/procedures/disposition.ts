@@ -25,6 +25,8 @@ export interface NotificationSource {
   readonly content: Content;
   /** The session in which the reported message was accepted: given, when the PF is to take the notification over (row A14). */
   readonly takeOverFor?: OriginalSession;
+  /** Another one, where this message was accepted in another one: its sender may have several devices, and conversations (T31). */
+  readonly sessionOf?: (messageId: string) => OriginalSession | undefined;
   /** Told of each message that is reported on, when the report is kept. */
   readonly onNoted?: (messageId: string) => void;
 }
@@ -36,7 +38,7 @@ export interface NotificationSource {
  */
 export async function noteNotifications(context: Context, source: NotificationSource): Promise<Noted> {
   const {log, users, deliveries} = context;
-  const {author, content, takeOverFor: session} = source;
+  const {author, content} = source;
   let notifications: readonly Imdn[];
   try {
     notifications = parseNotifications(content.contentType, content.bytes);
@@ -45,7 +47,9 @@ export async function noteNotifications(context: Context, source: NotificationSo
     return 'none';
   }
 
-  if (notifications.length === 0) return 'none';
+  const [first] = notifications;
+  if (first === undefined) return 'none';
+  const session = source.takeOverFor && (source.sessionOf?.(first.messageId) ?? source.takeOverFor);
   const answer =
     session && (await context.hooks.beforeNotification?.(viewOfNotifications(author, session, notifications)));
   if (answer === 'refuse') return 'refused';

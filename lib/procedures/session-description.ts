@@ -143,6 +143,7 @@ export function remoteMedia(description: string, kind: 'offer' | 'answer', leg: 
     fingerprints: media.fingerprints,
     connection: roleOf(media, kind, leg),
     acceptTypes: media.acceptTypes,
+    acceptWrappedTypes: media.acceptWrappedTypes,
     maxSize: media.maxSize,
     // A path of several URIs leads through relays, which keep a frame whole: Kamailio 5.6.3 answers 501 to one of more than 11 KB.
     chunks: media.path.length > 1 ? 'explicit' : 'interruptible',

@@ -229,7 +229,7 @@ const contactElement = (id: string, state: 'active' | 'terminated'): string =>
   `<gr:pub-gruu uri="sip:+15550102@home.example;gr=urn:uuid:${id}"/></contact>`;
 
 test.serial(
-  'RFC 3680 §5 C1: where configured, the reg event tells the devices: full and partial documents, and a terminated contact is not rung',
+  'RFC 3680 §5 C1 A18: where configured, the reg event tells the devices, and is the trigger after a 480: full and partial documents, and a terminated contact is not rung',
   async (t) => {
     const pf = await deployment(t, {config: {...patient, sip: {regEvent: true}}});
     await leave(pf, ['hello']);
@@ -237,7 +237,7 @@ test.serial(
     const before = runs(pf);
     const invited = async (): Promise<string> => {
       const invite = await peer.raw.next('INVITE');
-      peer.raw.answer(invite, '503 Service Unavailable');
+      peer.raw.answer(invite, '480 Temporarily Unavailable');
       await peer.raw.next('ACK');
       return invite.startLine.split(' ')[1] ?? '';
     };

@@ -46,6 +46,7 @@ export async function sendBacklog(
   sender: string,
   lease: UserLease,
   from?: number,
+  onOffered?: (message: DeferredMessage) => void,
 ): Promise<BacklogResult> {
   const {store, clock, log, policy, hooks} = context;
   let afterSequence = from;
@@ -73,6 +74,7 @@ export async function sendBacklog(
     if (messages.length === 0) return false;
     afterSequence = messages.at(-1)?.sequence;
     const offered = messages.filter(({expiresAt}) => expiresAt > clock.now());
+    if (onOffered !== undefined) offered.forEach(onOffered);
     underWay.push({messages: offered, outcomes: Promise.all(offered.map(async (message) => leg.send(message)))});
     return true;
   }
@@ -88,15 +90,15 @@ export async function sendBacklog(
       return false;
     }
 
-    const {end, note} = await byMessage(context, servedUser, message);
-    if (end === 'taken') {
-      await recordTaken(context, [message], note);
-    } else {
-      skipped += 1;
-      await store.deferredQueue.noteRefused([message.id], clock.now(), note);
-    }
-
+    await sendByMessage(message);
     return true;
+  }
+
+  async function sendByMessage(message: DeferredMessage): Promise<void> {
+    const {end, note} = await byMessage(context, servedUser, message);
+    if (end === 'taken') return recordTaken(context, [message], note);
+    skipped += 1;
+    await store.deferredQueue.noteRefused([message.id], clock.now(), note);
   }
 
   async function finish({messages, outcomes}: Batch): Promise<void> {
@@ -110,6 +112,12 @@ export async function sendBacklog(
     for (const [index, outcome] of results.entries()) {
       if (isTaken(outcome)) continue;
       const message = messages[index];
+      // A client that takes no notifications in a session has them all the same.
+      if (message?.kind === 'notification' && outcome.kind === 'not-admitted') {
+        await sendByMessage(message);
+        continue;
+      }
+
       const where = {
         clause: 'CPM-CF 8.3.2.9.1.1 A13',
         ...conversation(message),

@@ -1,6 +1,6 @@
 import {contributionOf} from '../../cpm/group-session.ts';
 import {oldestFirst} from '../../cpm/sender-order.ts';
-import type {DeferredMessage} from '../../cpm/deferred-message.ts';
+import type {DeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
 import type {Timer} from '../../ports/clock.ts';
 import type {PendingSender} from '../../ports/deferred-queue.ts';
 import type {Leg} from '../../ports/media-plane.ts';
@@ -239,6 +239,11 @@ async function overSession(
     return Promise.resolve(undefined);
   };
   rememberDialog(context, servedUser, dialog);
+  // Where each message came from that did not come as the first one did.
+  const others = new Map<string, OriginalSession>();
+  const onOffered = ({imdnMessageId, session: from}: DeferredMessage): void => {
+    if (imdnMessageId !== undefined && !isSameOrigin(from, session)) others.set(imdnMessageId, from);
+  };
   // step 11.a.iv
   leg.onMessage = async (message) => {
     const noted = await noteNotifications(context, {
@@ -246,6 +251,7 @@ async function overSession(
       about: sender,
       content: message,
       takeOverFor: session,
+      sessionOf: (messageId) => others.get(messageId),
       onNoted: heard.add,
     });
     if (noted === 'store-away' || noted === 'refused') return 408;
@@ -279,7 +285,7 @@ async function overSession(
     let result: BacklogResult | undefined;
     do {
       const after: number | undefined = result?.afterSequence ?? firstMessage?.sequence;
-      result = await sendBacklog(context, leg, servedUser, sender, lease, after);
+      result = await sendBacklog(context, leg, servedUser, sender, lease, after, onOffered);
       skipped += result.skipped;
       const awaited = [...awaitedIds(inInvite), ...result.awaited];
       if (result.end === 'empty' && reports) await heard.all(awaited, policy.notificationWait);
@@ -300,6 +306,11 @@ async function overSession(
     void record?.finish();
   }
 }
+
+const isSameOrigin = (one: OriginalSession, other: OriginalSession): boolean =>
+  one.conversationId === other.conversationId &&
+  one.contributionId === other.contributionId &&
+  one.senderInstance === other.senderInstance;
 
 /**
  * The client takes messages and says nothing about them: its 200 releases them, and the senders who want to know are told by the PF. What an
