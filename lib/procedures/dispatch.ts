@@ -10,6 +10,7 @@ import {groupOf} from './group/group-uri.ts';
 import {handleMember} from './group/rejoin.ts';
 import {createRegEvents} from './registration/reg-event.ts';
 import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
+import {isRecorded} from './storage/record-session.ts';
 import {handlePagerMessage} from './terminating/pager-message.ts';
 import {originatingCallIdPrefix, ownCallIdPrefix} from './terminating/delivery-invite.ts';
 import {
@@ -54,7 +55,7 @@ export function createDispatch(context: Context): SipHandlers {
     );
     if (servedUser === undefined) return 'pass';
     const group = await groupCalled(request, servedUser, originating);
-    if (originating && group === undefined && (await passesOriginating(request))) return 'pass';
+    if (originating && group === undefined && (await passesOriginating(request, servedUser))) return 'pass';
     if (!trusted(request)) return 'handled';
     const refusal = overload.refuses();
     if (refusal !== undefined) await overload.refuse(request, refusal);
@@ -85,11 +86,13 @@ export function createDispatch(context: Context): SipHandlers {
   }
 
   /**
-   * Whether a session that a user begins goes on as it came, the media past the PF on this side: so it is configured, or the one called is served
-   * here, too, and one B2BUA is enough. It could not be two, a SIP server knows a dialog by Call-ID and the caller's tag, and would have both ends.
+   * Whether a session that a user begins goes on as it came, the media past the PF on this side: so it is configured and he is not recorded, or
+   * the one called is served here, too, and one B2BUA is enough. It could not be two, a SIP server knows a dialog by Call-ID and the caller's tag, and
+   * would have both ends.
    */
-  async function passesOriginating(request: IncomingInvite): Promise<boolean> {
-    return policy.originatingSessions === 'proxy' || (await context.users.resolve(request.uri)) !== undefined;
+  async function passesOriginating(request: IncomingInvite, servedUser: string): Promise<boolean> {
+    if ((await context.users.resolve(request.uri)) !== undefined) return true;
+    return policy.originatingSessions === 'proxy' && !isRecorded(context, servedUser);
   }
 
   async function other(request: IncomingRequest): Promise<'handled' | 'pass'> {

@@ -16,7 +16,7 @@ const bobKey = 'tel:+15550102';
 const aliceKey = 'tel:+15550101';
 
 /** Bob lets his sessions be recorded. */
-const allowed = {served: {policy: {allowOfflineStorage: true}}};
+const allowed = {served: {users: [{identities: [bobAddress], policy: {allowOfflineStorage: true}}]}};
 
 interface Chat {
   readonly pf: Deployment;
@@ -191,8 +191,7 @@ test.serial(
   async (t) => {
     t.timeout(60_000);
     const stranger = 'sip:+4930222@home.example;user=phone';
-    const config = {...allowed, cpm: {originatingSessions: 'b2bua'}};
-    const pf = await deployment(t, {core: {cases: ['orig']}, config});
+    const pf = await deployment(t, {core: {cases: ['orig']}, config: allowed});
     const [bob, other] = [await pf.bob(), await pf.phone(stranger, {notifications: 'none'})];
     await pf.register(bob);
     await other.register();
@@ -210,6 +209,23 @@ test.serial(
       t.like(objects[0]?.headers[0], {name: 'Subject', value: 'Lunch'});
       t.true((await recordedBytes(pf, bobAddress, objects[1]?.id ?? '')).equals(asked.bytes));
     }
+  },
+);
+
+test.serial(
+  '8.5.2: of two who are served here each has a record of his own, the one who calls of what he sent, kept or taken',
+  async (t) => {
+    const all = {served: {policy: {allowOfflineStorage: true}}};
+    const {pf, bob, chat, answering} = await chatting(t, all);
+    answering.msrp.connection?.destroy();
+    await bob.close();
+    t.true((await chat.sendText('kept', {dispositions: []})).accepted);
+    t.is(await chat.end(), 200);
+    await pf.pf.log.first(isRecorded);
+    const ofAlice = await recordedObjects(pf, aliceAddress, conversationId);
+    t.deepEqual(kindsOf(ofAlice).toSorted(), [...['message received', 'message sent', 'message sent', 'session-info']]);
+    t.deepEqual(kindsOf(await objectsOf(pf)).toSorted(), ['message received', 'message sent', 'session-info']);
+    t.true(ofAlice.every(({servedUser}) => servedUser === aliceKey));
   },
 );
 

@@ -9,7 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
-import {recordableOf, recordSession, type SessionRecord} from '../storage/record-session.ts';
+import {isRecorded, recordableOf, recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {instanceOf, passedBack, type Invitation} from '../terminating/invitation.ts';
@@ -57,11 +57,11 @@ export class OriginatingSession {
     this.servedUser = servedUser;
     this.sender = canonicalAddress(recipientAddress) ?? recipientAddress;
     this.label = {conversationId, contributionId};
-    this.record = recordSession(context, {
-      ...recordableOf(invitation),
-      partner: this.sender,
-      invitedBy: 'user',
-    });
+    this.record = recordSession(
+      context,
+      () => recordableOf(invitation, servedUser, this.sender),
+      () => (isRecorded(context, servedUser) ? {inviter: servedUser} : {}),
+    );
     this.#over = context.sessions.begin(this);
   }
 
@@ -123,7 +123,7 @@ export class OriginatingSession {
     this.#open();
     this.record?.begin();
     // It rode in the INVITE, and was taken with it.
-    if (this.#invitation.firstMessage !== undefined) void this.record?.add(this.#invitation.firstMessage, 'user');
+    if (this.#invitation.firstMessage !== undefined) void this.record?.add(this.#invitation.firstMessage, 'inviter');
     return !this.#ended;
   }
 
@@ -174,8 +174,8 @@ export class OriginatingSession {
       // A phone that hangs up may close its connection before its BYE is here.
       this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
     };
-    this.record?.follow(this.client, 'user');
-    this.record?.follow(this.network, 'partner');
+    this.record?.follow(this.client, 'inviter');
+    this.record?.follow(this.network, 'invited');
     this.client.onEnd = onEnd;
     this.network.onEnd = onEnd;
     this.client.onNotificationRelayed = (content) => void noteRelayed(this.#context, {author, about, content});

@@ -4,22 +4,21 @@ import {isType} from '../../codecs/mime.ts';
 import {SESSION_INFO_TYPE, formatSessionInfo} from '../../codecs/session-info.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
-import type {NewStoredObject, SessionFolder} from '../../cpm/stored-object.ts';
+import type {NewStoredObject} from '../../cpm/stored-object.ts';
 import {CpmError} from '../../errors.ts';
 import {pause} from '../../ports/clock.ts';
 import type {Leg, OutgoingMessage} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
 import type {Invitation} from '../terminating/invitation.ts';
 
-/** One of two in a session, as the PF that serves one of them sees it. */
-export type Side = 'user' | 'partner';
+/** One of the two in a session. */
+export type Speaker = 'inviter' | 'invited';
 
-/** A 1-1 session as its record needs it; read when something is recorded, as its user's key may change while it runs. */
-export interface RecordableSession {
-  readonly servedUser: string;
-  /** Canonical address of the other one. */
-  readonly partner: string;
-  readonly invitedBy: Side;
+/** Users in whose message stores a session is recorded: their keys. */
+export type Owners = Readonly<Partial<Record<Speaker, string>>>;
+
+/** A 1-1 session as its record needs it. */
+export interface RecordableSession extends Readonly<Record<Speaker, string>> {
   readonly conversationId: string;
   readonly contributionId: string;
   readonly subject?: string | undefined;
@@ -28,27 +27,17 @@ export interface RecordableSession {
   readonly replaces?: string | undefined;
 }
 
-/** What an invitation says of the session, beside who its parties are. */
-export const recordableOf = ({
-  servedUser,
-  conversationId,
-  contributionId,
-  subject,
-  passed,
-}: Invitation): Omit<RecordableSession, 'partner' | 'invitedBy'> => ({
-  ...{servedUser, conversationId, contributionId, subject},
-  inReplyTo: passed['InReplyTo-Contribution-ID'],
-  replaces: passed['Session-Replaces'],
-});
-
 /** What is recorded of one session. */
 export interface SessionRecord {
   /** The session stands: its info is the first object in its folder, and is there once. */
   begin(): void;
-  /** A message, or notification, that the other one took. Resolves when another may come. Never rejects. */
-  add(message: OutgoingMessage, by: Side): Promise<void>;
+  /**
+   * A message, or notification, that the other one took; or that is kept for him, then it is in the record of its sender alone. Resolves when
+   * another may come. Never rejects.
+   */
+  add(message: OutgoingMessage, by: Speaker, only?: Speaker): Promise<void>;
   /** Adds copies of what is relayed from a leg that was opened with `copies`. */
-  follow(leg: Leg, by: Side): void;
+  follow(leg: Leg, by: Speaker): void;
   /** The session is over: resolves when all of it is in the store, or after a while, with a log record. Idempotent. Never rejects. */
   finish(): Promise<void>;
 }
@@ -62,18 +51,48 @@ const finishMilliseconds = 2000;
 export const isRecorded = ({users, policy}: Pick<Context, 'users' | 'policy'>, servedUser: string): boolean =>
   users.allowsOfflineStorage(servedUser) || policy.records(servedUser);
 
+/** Who of the two in an invitation is served here and recorded. */
+export async function recordOwners(
+  context: Pick<Context, 'users' | 'policy'>,
+  {servedUser, sender}: Pick<Invitation, 'servedUser' | 'sender'>,
+): Promise<Owners> {
+  const caller = await context.users.resolve(sender);
+  return {
+    ...(caller !== undefined && isRecorded(context, caller) ? {inviter: caller} : {}),
+    ...(isRecorded(context, servedUser) ? {invited: servedUser} : {}),
+  };
+}
+
+/** Whether there is anybody for whom to record. */
+export const hasOwners = (owners: Owners): boolean => Object.keys(owners).length > 0;
+
+/** A session as its invitation says it. */
+export const recordableOf = (invitation: Invitation, inviter: string, invited: string): RecordableSession => ({
+  ...{inviter, invited},
+  conversationId: invitation.conversationId,
+  contributionId: invitation.contributionId,
+  subject: invitation.subject,
+  inReplyTo: invitation.passed['InReplyTo-Contribution-ID'],
+  replaces: invitation.passed['Session-Replaces'],
+});
+
 /**
- * The record of a session that begins; undefined where it is not to be recorded. Each message goes to the message store when it has passed, so
- * that nothing but what is on its way is in memory; the end of the session waits for the last ones.
+ * The record of a session that begins; undefined where it is nobody's. Each message goes to the message store when it has passed, so
+ * that nothing but what is on its way is in memory; the end of the session waits for the last ones. `session` and `owners` are asked when
+ * something is recorded, as a user's key may change meanwhile.
  * @clause CPM-CF 8.5.2 B9
  */
-export function recordSession(context: Needs, session: RecordableSession): SessionRecord | undefined {
-  if (!isRecorded(context, session.servedUser)) return undefined;
+export function recordSession(
+  context: Needs,
+  session: () => RecordableSession,
+  owners: () => Owners,
+): SessionRecord | undefined {
+  if (!hasOwners(owners())) return undefined;
   const {clock, log, recorder} = context;
-  const {conversationId, contributionId} = session;
+  const {conversationId, contributionId} = session();
   const where = {conversationId, contributionId, clause: 'CPM-CF 8.5.2'};
   const legs = new Set<Leg>();
-  let begun = false;
+  const begun = new Set<Speaker>();
   let stored = 0;
   let waiting = 0;
   let lost = 0;
@@ -92,6 +111,11 @@ export function recordSession(context: Needs, session: RecordableSession): Sessi
     await recording.room;
   }
 
+  function beginFor(owner: Speaker, servedUser: string): void {
+    if (!begun.has(owner)) void put(sessionInfo(session(), servedUser, clock.now()));
+    begun.add(owner);
+  }
+
   async function all(): Promise<void> {
     await Promise.all([...legs].map(async (leg) => leg.copied()));
     if (waiting > 0) await new Promise<void>((resolve) => (settled = resolve));
@@ -99,13 +123,16 @@ export function recordSession(context: Needs, session: RecordableSession): Sessi
 
   const record: SessionRecord = {
     begin() {
-      if (!begun) void put(sessionInfo(session, clock.now()));
-      begun = true;
+      for (const [owner, servedUser] of entriesOf(owners())) beginFor(owner, servedUser);
     },
-    async add(message, by) {
-      record.begin();
-      const object = objectOf(session, message, by, clock.now(), context.ids.token());
-      if (object !== undefined) await put(object);
+    async add(message, by, only) {
+      const said = {message, by, date: clock.now(), ownId: context.ids.token()};
+      for (const [owner, servedUser] of entriesOf(owners())) {
+        const object = (only ?? owner) === owner ? objectOf(session(), owner, servedUser, said) : undefined;
+        if (object === undefined) continue;
+        beginFor(owner, servedUser);
+        await put(object);
+      }
     },
     follow(leg, by) {
       legs.add(leg);
@@ -138,11 +165,13 @@ export async function recordDelivered(
     ({servedUser, session}) => session.pager === undefined && isRecorded(context, servedUser),
   );
   const objects = recorded.flatMap((message) => {
-    const {servedUser, sender: partner, kind, id, receivedAt} = message;
-    const session = {...message.session, servedUser, partner, invitedBy: 'partner'} as const;
-    const object = objectOf(session, message, 'partner', receivedAt, `deferred-${id}`);
+    const {servedUser, sender, kind, id, receivedAt} = message;
+    const session = {...message.session, inviter: sender, invited: servedUser};
+    const said = {message, by: 'inviter', date: receivedAt, ownId: `deferred-${id}`} as const;
+    const object = objectOf(session, 'invited', servedUser, said);
     // A notification waits for the one who sent the message: the session's info is that of his own record.
-    return [...(kind === 'chat' ? [sessionInfo(session, receivedAt)] : []), ...(object === undefined ? [] : [object])];
+    const infos = kind === 'chat' ? [sessionInfo(session, servedUser, receivedAt)] : [];
+    return [...infos, ...(object === undefined ? [] : [object])];
   });
   if (objects.length === 0) return;
   try {
@@ -153,21 +182,17 @@ export async function recordDelivered(
   }
 }
 
-const folderOf = ({servedUser, conversationId, contributionId}: RecordableSession): SessionFolder => ({
-  servedUser,
-  conversationId,
-  contributionId,
-});
+const entriesOf = (owners: Owners): readonly (readonly [Speaker, string])[] =>
+  (['inviter', 'invited'] as const).flatMap((who) => {
+    const servedUser = owners[who];
+    return servedUser === undefined ? [] : [[who, servedUser] as const];
+  });
 
-const partiesOf = ({servedUser, partner}: RecordableSession, by: Side): Pick<NewStoredObject, 'from' | 'to'> =>
-  by === 'user' ? {from: servedUser, to: partner} : {from: partner, to: servedUser};
-
-function sessionInfo(session: RecordableSession, date: number): NewStoredObject {
-  const {contributionId, invitedBy, subject, inReplyTo, replaces} = session;
+function sessionInfo(session: RecordableSession, servedUser: string, date: number): NewStoredObject {
+  const {conversationId, contributionId, inviter, invited, subject, inReplyTo, replaces} = session;
   const headers = {Subject: subject, 'P-Asserted-Service': ICSI.session, 'InReplyTo-Contribution-ID': inReplyTo};
   return {
-    ...folderOf(session),
-    ...partiesOf(session, invitedBy),
+    ...{servedUser, conversationId, contributionId, from: inviter, to: invited},
     kind: 'session-info',
     // The same whenever it is made for this session: it is kept once.
     imdnMessageId: `session-info-${contributionId}`,
@@ -179,23 +204,33 @@ function sessionInfo(session: RecordableSession, date: number): NewStoredObject 
   };
 }
 
+/** A message that was said in a session. */
+interface Said {
+  readonly message: OutgoingMessage;
+  readonly by: Speaker;
+  readonly date: number;
+  /** Its IMDN-Message-ID, where it has none. */
+  readonly ownId: string;
+}
+
 /** Undefined for what is never stored: isComposing (T34). */
 function objectOf(
   session: RecordableSession,
-  {contentType, bytes}: OutgoingMessage,
-  by: Side,
-  date: number,
-  ownId: string,
+  owner: Speaker,
+  servedUser: string,
+  {message: {contentType, bytes}, by, date, ownId}: Said,
 ): NewStoredObject | undefined {
   const cpim = readable(contentType, bytes);
   if (isComposing(cpim?.contentType ?? contentType)) return undefined;
   const isReport = cpim === undefined ? isType(contentType, 'message/imdn+xml') : isNotification(cpim);
+  const {conversationId, contributionId} = session;
   return {
-    ...folderOf(session),
-    ...partiesOf(session, by),
+    ...{servedUser, conversationId, contributionId},
+    from: session[by],
+    to: session[by === 'inviter' ? 'invited' : 'inviter'],
     kind: isReport ? 'notification' : 'message',
     imdnMessageId: (cpim && imdnMessageId(cpim)) ?? ownId,
-    direction: by === 'user' ? 'sent' : 'received',
+    direction: by === owner ? 'sent' : 'received',
     date,
     headers: [],
     contentType,

@@ -32,6 +32,8 @@ const mostBytes = 64 * 1024 * 1024;
 /** What an object costs beside its octets. */
 const overhead = 1024;
 const retryMilliseconds = 1000;
+/** So often the store may refuse one object that it is not away for: what a dying server says is not always clear. */
+const mostRefusals = 3;
 const closeMilliseconds = 2000;
 
 export function createRecorder({store, clock, log}: Pick<Context, 'store' | 'clock' | 'log'>): Recorder {
@@ -68,6 +70,7 @@ export function createRecorder({store, clock, log}: Pick<Context, 'store' | 'clo
   async function write(): Promise<void> {
     // One that the store cannot take must not take others with it.
     let most = batchObjects;
+    let refusals = 0;
     while (waiting.length > 0 && !closed) {
       const batch = nextBatch(most);
       try {
@@ -77,11 +80,14 @@ export function createRecorder({store, clock, log}: Pick<Context, 'store' | 'clo
         );
         settle(batch, true);
         most = batchObjects;
+        refusals = 0;
       } catch (error) {
         const isAway = error instanceof CpmError && error.code === 'CPM_STORE_AWAY';
-        if (isAway) await pause(clock, retryMilliseconds);
-        else if (batch.length > 1) most = 1;
+        if (!isAway) refusals += 1;
+        if (!isAway && batch.length > 1) most = 1;
+        else if (isAway || refusals < mostRefusals) await pause(clock, retryMilliseconds);
         else {
+          refusals = 0;
           log.error({clause: 'CPM-CF 8.5.2', error}, 'an object of a recorded session cannot be stored');
           settle(batch, false);
         }

@@ -9,7 +9,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {answerFor, bodyText, liveOffer, remoteMedia, type LocalDescription} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
-import {recordableOf, recordSession, type RecordableSession, type SessionRecord} from '../storage/record-session.ts';
+import {recordableOf, recordSession, type Owners, type SessionRecord} from '../storage/record-session.ts';
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from './bye.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
@@ -51,15 +51,22 @@ export class ChatSession {
   /** The inviter's MSRP session. */
   readonly #remote: RemoteMedia;
 
-  /** @throws CpmError (488) when the inviter's offer and our leg do not fit. */
-  constructor(context: Context, invitation: Invitation, leg: Leg) {
+  /**
+   * `owners`: in whose message stores it is recorded; `leg` makes copies then.
+   * @throws CpmError (488) when the inviter's offer and our leg do not fit.
+   */
+  constructor(context: Context, invitation: Invitation, leg: Leg, owners: Owners) {
     this.#remote = remoteMedia(invitation.offer, 'offer', leg);
     this.#context = context;
     this.#over = context.sessions.begin();
     this.invitation = invitation;
     this.#servedUser = invitation.servedUser;
     this.leg = leg;
-    this.record = recordSession(context, recordable(this));
+    this.record = recordSession(
+      context,
+      () => recordableOf(invitation, this.sender, this.servedUser),
+      () => (owners.invited === undefined ? owners : {...owners, invited: this.servedUser}),
+    );
     this.#keeping = createKeeping(context, this, () => {
       this.#ringing.stored();
     });
@@ -132,7 +139,7 @@ export class ChatSession {
     this.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.sender, about: this.servedUser, content: message});
     };
-    this.record?.follow(this.leg, 'partner');
+    this.record?.follow(this.leg, 'inviter');
     this.leg.onEnd = (end) => {
       this.#legEnded(end);
     };
@@ -202,7 +209,7 @@ export class ChatSession {
     client.leg.onNotificationRelayed = (message) => {
       void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content: message});
     };
-    this.record?.follow(leg, 'user');
+    this.record?.follow(leg, 'invited');
     client.leg.onMessage = async (message) => notRelayed(this.#context, this, message);
     client.leg.onEnd = (end) => {
       // A phone that hangs up may close its connection before its BYE is here, too.
@@ -215,7 +222,7 @@ export class ChatSession {
       await client.leg.bound(this.#context.policy.bindMilliseconds);
       this.record?.begin();
       // It rode in the INVITE, and was taken with it.
-      if (this.invitation.firstMessage !== undefined) void this.record?.add(this.invitation.firstMessage, 'partner');
+      if (this.invitation.firstMessage !== undefined) void this.record?.add(this.invitation.firstMessage, 'inviter');
       if (await this.#splice(client)) return true;
       await this.dropClient('the backlog could not be sent');
     } catch (error) {
@@ -308,13 +315,3 @@ export class ChatSession {
     this.#context.clock.after(farewellMilliseconds, () => void this.end(serviceUnavailable));
   }
 }
-
-/** What its record needs of a session, as it is at the moment. */
-const recordable = (session: ChatSession): RecordableSession => ({
-  ...recordableOf(session.invitation),
-  get servedUser() {
-    return session.servedUser;
-  },
-  partner: session.sender,
-  invitedBy: 'partner',
-});

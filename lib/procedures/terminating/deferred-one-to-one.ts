@@ -10,7 +10,7 @@ import {noteNotifications} from '../disposition.ts';
 import {deliverGroup} from '../group/deferred-group.ts';
 import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
-import {recordSession} from '../storage/record-session.ts';
+import {isRecorded, recordSession} from '../storage/record-session.ts';
 import {viewOfDelivery} from '../views.ts';
 import {offerFor} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
@@ -229,8 +229,13 @@ async function overSession(
     contributionId: session.contributionId,
     clause: 'CPM-CF 8.3.2.9.1.1',
   };
-  const recordable = {...session, servedUser, partner: sender, invitedBy: 'partner'} as const;
-  const record = first.kind === 'chat' ? recordSession(context, recordable) : undefined;
+  const recordable = {...session, inviter: sender, invited: servedUser};
+  const isForUser = first.kind === 'chat' && isRecorded(context, servedUser);
+  const record = recordSession(
+    context,
+    () => recordable,
+    () => (isForUser ? {invited: servedUser} : {}),
+  );
   const heard = hearing(clock);
   dialog.onBye = () => {
     heard.stop();
@@ -256,7 +261,7 @@ async function overSession(
     });
     if (noted === 'store-away' || noted === 'refused') return 408;
     const verdict = noted === 'forwarded' ? 'accepted' : await replyOfRecipient(context, servedUser, sender, message);
-    if (verdict === 'accepted') await record?.add(message, 'user');
+    if (verdict === 'accepted') await record?.add(message, 'invited');
     return verdict;
   };
   const makeWay = (): void => {

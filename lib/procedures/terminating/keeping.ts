@@ -31,6 +31,7 @@ export function createKeeping(context: Context, session: ChatSession, onKept: ()
       storing = Promise.all([storing, kept]).then(() => undefined);
       const verdict = await kept;
       if (verdict !== 'accepted') return verdict;
+      void session.record?.add(message, 'inviter', 'inviter');
       hasKept = true;
       onKept();
       return verdict;

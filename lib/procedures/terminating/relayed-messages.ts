@@ -21,7 +21,7 @@ export async function notRelayed(context: Context, session: ChatSession, message
   // Faster than our word to the media plane that the session is over (row B7).
   if (session.state === 'ended') return 481;
   const recorded = async (): Promise<Verdict> => {
-    await session.record?.add(message, 'user');
+    await session.record?.add(message, 'invited');
     return 'accepted';
   };
   const noted = await noteNotifications(context, {

@@ -4,7 +4,7 @@ import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {isRecorded} from '../storage/record-session.ts';
+import {hasOwners, recordOwners} from '../storage/record-session.ts';
 import {unknownDevice} from '../registration/third-party-register.ts';
 import {viewOfInvitation} from '../views.ts';
 import {ChatSession} from './chat-session.ts';
@@ -30,7 +30,9 @@ export async function handleSessionInvitation(
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
   const answer = await context.hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return refuseForPlugin(context, invite, answer);
-  if (answer !== 'keep' && (await isProxied(context, invite, invitation))) {
+  // What is recorded has to pass the PF (T11).
+  const owners = await recordOwners(context, invitation);
+  if (answer !== 'keep' && !hasOwners(owners) && (await isProxied(context, invite, invitation))) {
     log.info(where, 'an invitation goes on to the devices, and comes back if none takes it');
     return invite.proxyToDevices({nextHop: policy.outboundProxy, milliseconds: policy.inviteMilliseconds});
   }
@@ -39,7 +41,7 @@ export async function handleSessionInvitation(
   let session: ChatSession;
   try {
     const {transports} = invitation;
-    const copies = isRecorded(context, invitation.servedUser);
+    const copies = hasOwners(owners);
     leg = await media.openLeg({
       side: 'core',
       mode: 'hold',
@@ -48,7 +50,7 @@ export async function handleSessionInvitation(
       copies,
       maxMessageBytes: policy.maxMessageBytes,
     });
-    session = new ChatSession(context, invitation, leg);
+    session = new ChatSession(context, invitation, leg, owners);
   } catch (error) {
     await leg?.release();
     // What the inviter offers is not to be had here, whenever he asks.
@@ -206,7 +208,11 @@ async function keepingObstacle(context: Context, session: ChatSession): Promise<
   const {firstMessage} = session.invitation;
   if (firstMessage === undefined) return undefined;
   const verdict = await deferMessage(context, session, firstMessage);
-  if (verdict === 'accepted') return undefined;
+  if (verdict === 'accepted') {
+    void session.record?.add(firstMessage, 'inviter', 'inviter');
+    return undefined;
+  }
+
   if (verdict === 408) return 'store';
   await session.end('SIP;cause=200');
   throw new CpmError('CPM_FIRST_MESSAGE', verdict, 'the message in the INVITE cannot be taken');
