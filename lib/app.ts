@@ -79,7 +79,7 @@ export function createFunction(parts: Parts): CpmFunction {
   const {sip, media, policy, rules, log, plugins = noPlugins, peers = alone()} = parts;
   const {clock = systemClock, ids = randomIds, random = systemRandom} = parts;
   const {hooks} = plugins;
-  const store = observedStore(parts.store, hooks);
+  const store = observedStore(parts.store, hooks, clock);
   const sessions = createChatSessions();
   const overload = createOverload({policy, sessions, eventLoopDelay: watchEventLoop(), clock, log});
   const context: Context = {
