@@ -110,9 +110,10 @@ async function relayed(context: Context, request: IncomingRequest, message: Stan
     return false;
   }
 
+  // Who counts has counted it when the next one comes.
+  if (end === 'taken' && kept.kind === 'chat') hooks.afterAccept?.({...viewOf(message), by: 'device'});
   const retryAfter = response.header('Retry-After');
   await request.respond(status, {reason, ...(retryAfter === undefined ? {} : {headers: {'Retry-After': retryAfter}})});
-  if (end === 'taken' && kept.kind === 'chat') hooks.afterAccept?.({...viewOf(message), by: 'device'});
   if (end === 'taken' && kept.kind === 'notification')
     await noteNotifications(context, {
       author: await keyOf(users, original.senderAddress),
