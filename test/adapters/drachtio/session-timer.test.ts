@@ -174,3 +174,130 @@ test.serial(
     t.is((await peer.next('SIP/2.0 200')).header('CSeq'), '3 INVITE');
   }),
 );
+
+for (const [said, goesOn] of [
+  ['1800;refresher=uas', '1800;refresher=uas'],
+  ['1200;refresher=uac', '1200;refresher=uac'],
+  ['600', '600;refresher=uac'],
+  [undefined, ''],
+] as const)
+  test.serial(
+    `RFC 4028 §7.4: agreed on «${said ?? 'no timer'}» in the 200 of a call of ours, our re-INVITE goes on with it`,
+    withBench(async (t, bench) => {
+      const {dialog, peer} = await callTo(
+        bench,
+        await bench.peer(),
+        said === undefined ? [] : [`Session-Expires: ${said}`],
+      );
+      const modifying = dialog.modify(offer.replace('1 1', '1 2'));
+      const again = await peer.next('INVITE');
+      t.is(again.header('Session-Expires').replaceAll(' ', ''), goesOn);
+      t.is(again.header('Supported'), said === undefined ? '' : 'timer');
+      peer.answer(again, '200 OK', [`Contact: <sip:bob@${peer.address}>`, 'Content-Type: application/sdp'], answer);
+      t.is((await modifying).status, 200);
+    }),
+  );
+
+test.serial(
+  'RFC 4028 §7.4: in a call of the peer our re-INVITE leaves the refreshing to whom it was agreed with, as his last refresh says',
+  withBench(async (t, bench) => {
+    const timed = ['Supported: timer', 'Session-Expires: 1800;refresher=uac'];
+    const {dialog, peer, send} = await calledBy(bench, await bench.peer(), timed);
+    const contact = [`Contact: <sip:alice@${peer.address}>`, 'Content-Type: application/sdp'];
+    const first = dialog.modify(answer);
+    const theirs = await peer.next('INVITE');
+    t.is(theirs.header('Session-Expires').replaceAll(' ', ''), '1800;refresher=uas');
+    peer.answer(theirs, '200 OK', contact, offer);
+    t.is((await first).status, 200);
+    await peer.next('ACK');
+    send('UPDATE', ['Supported: timer', 'Session-Expires: 900;refresher=uas']);
+    t.is((await peer.next('SIP/2.0 200')).header('Session-Expires'), '900;refresher=uas');
+    const second = dialog.modify(answer);
+    const ours = await peer.next('INVITE');
+    t.is(ours.header('Session-Expires').replaceAll(' ', ''), '900;refresher=uac');
+    peer.answer(ours, '200 OK', contact, offer);
+    t.is((await second).status, 200);
+  }),
+);
+
+test.serial(
+  'RFC 4028 §7.3: a 422 is tried once more with the timer that it asks for; a second one is a refusal',
+  withBench(async (t, bench) => {
+    const bob = await bench.peer();
+    const call = () =>
+      bench.sip.invite({
+        uri: `sip:bob@${bob.address}`,
+        headers: {'Content-Type': 'application/sdp', 'Session-Expires': '1800', Supported: 'timer'},
+        body: offer,
+      });
+    const taken = call();
+    const first = await bob.next('INVITE');
+    bob.answer(first, '422 Session Interval Too Small', ['Min-SE: 3600']);
+    const again = await bob.next('INVITE');
+    t.is(again.header('Session-Expires'), '3600');
+    t.is(again.header('Min-SE'), '3600');
+    t.is(again.body.toString(), first.body.toString());
+    bob.answer(
+      again,
+      '200 OK',
+      [`Contact: <sip:bob@${bob.address}>`, 'Session-Expires: 3600;refresher=uas', 'Content-Type: application/sdp'],
+      answer,
+    );
+    await bob.next('ACK');
+    t.is((await taken.outcome).kind, 'accepted');
+
+    const refused = call();
+    bob.answer(await bob.next('INVITE'), '422 Session Interval Too Small', ['Min-SE: 3600']);
+    bob.answer(await bob.next('INVITE'), '422 Session Interval Too Small', ['Min-SE: 7200']);
+    const outcome = await refused.outcome;
+    t.is(outcome.kind === 'refused' && outcome.response.status, 422);
+
+    const without = call();
+    bob.answer(await bob.next('INVITE'), '422 Session Interval Too Small');
+    t.is((await without.outcome).kind, 'refused');
+  }),
+);
+
+test.serial(
+  'RFC 3261 §14: while a re-INVITE of the peer has no answer another of his gets 500 with Retry-After, and ours is a 491 at once',
+  withBench(async (t, bench) => {
+    const {dialog, peer, send} = await calledBy(bench, await bench.peer());
+    let decide: () => void = () => undefined;
+    const decided = new Promise<void>((resolve) => {
+      decide = resolve;
+    });
+    const asked = new Promise<void>((resolve) => {
+      dialog.onModify = async () => {
+        resolve();
+        await decided;
+        return {status: 200};
+      };
+    });
+    send('UPDATE', ['Content-Type: application/sdp'], offer);
+    await asked;
+    send('UPDATE', ['Content-Type: application/sdp'], offer);
+    const refused = await peer.next('SIP/2.0 500');
+    t.is(refused.header('CSeq'), '3 UPDATE');
+    t.regex(refused.header('Retry-After'), /^\d$/);
+    t.is((await dialog.modify(answer)).status, 491);
+    t.false(peer.received.some(({startLine}) => startLine.startsWith('INVITE')));
+    decide();
+    t.is((await peer.next('SIP/2.0 200')).header('CSeq'), '2 UPDATE');
+  }),
+);
+
+test.serial(
+  'RFC 4028 §10: a peer that does not refresh in time has gone: BYE to it, and the owner of the dialog hears that nobody said it',
+  withBench(async (t, bench) => {
+    const {dialog, peer} = await callTo(bench, await bench.peer(), ['Session-Expires: 3;refresher=uas']);
+    const by = new Promise<string>((resolve) => {
+      dialog.onBye = (_bye, who) => {
+        resolve(who);
+        return Promise.resolve(undefined);
+      };
+    });
+    peer.answer(await peer.next('BYE'), '200 OK');
+    t.is(await by, 'server');
+    t.true(dialog.ended);
+  }),
+);
