@@ -151,7 +151,7 @@ export interface Leg {
   /** Sends a message in chunks, in order after what was sent before; resolves with the answer to its last chunk. Always asks for failure reports (T24). */
   send(message: OutgoingMessage): Promise<SendOutcome>;
 
-  /** Resolves when `onRelayed` has had all that was relayed until now, or when the leg has ended. */
+  /** Resolves when `onRelayed` has had all that was relayed until now, and what the leg was told before is done, or when it has ended. */
   copied(): Promise<void>;
 
   /** Refuses everything from now on with 481 (T9); what was offered and not settled yet still settles. */

@@ -57,6 +57,8 @@ export async function renegotiate(
     party.leg.connect(media);
     party.remote = offer;
     party.local = local;
+    // Whoever has his 200 may speak from his new place at once: the media plane knows it by then.
+    await party.leg.copied();
     return ok(context, local.text);
   } catch (error) {
     if (!(error instanceof CpmError)) throw error;

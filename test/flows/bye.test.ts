@@ -5,7 +5,8 @@ import {notificationMessage} from '../../lib/phone/chat-messages.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
-import {impatientServer, until} from '../support/persistent-sender.ts';
+import {nothingIsLeft} from '../support/nothing-left.ts';
+import {impatientServer} from '../support/persistent-sender.ts';
 
 interface Chat {
   readonly pf: Deployment;
@@ -44,19 +45,10 @@ function decision<T>() {
   };
 }
 
-const nothingIsLeft = async ({pf}: Chat): Promise<void> =>
-  until(async () => {
-    const {relays, load} = (await pf.status()) as {
-      relays: readonly {counters?: {sessions: number; connections: number}}[];
-      load: {sessions: number};
-    };
-    return load.sessions === 0 && relays.every(({counters}) => counters?.sessions === 0 && counters.connections === 0);
-  });
-
 test.serial(
   '8.3.2.3 B7 B10 B11: until the client has answered the BYE its messages get 481, nobody sees them, and the network waits for its 200',
   async (t) => {
-    const {pf, alice, bob, chat, answering} = await chatting(t);
+    const {pf, alice, chat, answering} = await chatting(t);
     const [came, answer] = [decision<SipRequest>(), decision<undefined>()];
     answering.call.onBye = async (request) => {
       came.make(request);
@@ -76,7 +68,7 @@ test.serial(
     t.false(ended);
     answer.make(undefined);
     t.is(await end, 200);
-    await nothingIsLeft({pf, alice, bob, chat, answering});
+    await nothingIsLeft(pf);
     t.is(alice.messages.items.length, 1);
     t.like(await pf.status(), {ledger: {pending: 0}});
   },
@@ -88,7 +80,7 @@ test.serial(
     const all = await chatting(t, {config: impatientServer});
     all.answering.call.onBye = () => Promise.resolve(undefined);
     t.is(await all.chat.end(), 200);
-    await nothingIsLeft(all);
+    await nothingIsLeft(all.pf);
   },
 );
 
@@ -110,7 +102,7 @@ test.serial('8.3.2.3 B2: a BYE that is repeated gets its 200 once more, and the 
     statuses.join(),
   );
   t.is(byes, 1);
-  await nothingIsLeft(all);
+  await nothingIsLeft(all.pf);
 });
 
 test.serial('8.3.2.3 B11: BYEs that cross end the session for both, and nothing is left', async (t) => {
@@ -120,7 +112,7 @@ test.serial('8.3.2.3 B11: BYEs that cross end the session for both, and nothing 
     statuses.every((status) => status === 200 || status === 481),
     statuses.join(),
   );
-  await nothingIsLeft(all);
+  await nothingIsLeft(all.pf);
 });
 
 for (const [given, passed] of [
@@ -134,7 +126,7 @@ for (const [given, passed] of [
       const all = await chatting(t);
       t.is(await all.chat.end(given), 200);
       t.deepEqual(await all.answering.ended, {by: 'peer', reason: passed});
-      await nothingIsLeft(all);
+      await nothingIsLeft(all.pf);
       t.like(await all.pf.status(), {ledger: {pending: 0}});
     },
   );

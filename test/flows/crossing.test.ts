@@ -3,7 +3,7 @@ import {randomUUID} from 'node:crypto';
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import {deployment, type Deployment} from '../support/deployment.ts';
-import {until} from '../support/persistent-sender.ts';
+import {nothingIsLeft} from '../support/nothing-left.ts';
 import type {RawMessage} from '../support/raw-sip.ts';
 import {answerSdp, binding, final, inside, pathIn, scscf, served, user, type Scscf} from '../support/scscf.ts';
 
@@ -56,15 +56,6 @@ const tagged = (request: RawMessage, tag: string): RawMessage => ({
   ...request,
   header: (name) => (name === 'To' ? `${request.header('To')};tag=${tag}` : request.header(name)),
 });
-
-const nothingIsLeft = async (pf: Deployment): Promise<void> =>
-  until(async () => {
-    const {load, relays} = (await pf.status()) as {
-      load: {sessions: number};
-      relays: readonly {counters?: {sessions: number}}[];
-    };
-    return load.sessions === 0 && relays.every(({counters}) => counters?.sessions === 0);
-  });
 
 test.serial(
   "8.3.2.1 RFC 3261 §9.1: the device's 200 crosses the CANCEL: it is acknowledged and ended with a BYE, the inviter has his 487",

@@ -4,7 +4,7 @@ import type {ExecutionContext} from 'ava';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone, PhoneOptions} from '../../lib/phone/phone.ts';
 import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
-import {until} from '../support/persistent-sender.ts';
+import {nothingIsLeft} from '../support/nothing-left.ts';
 
 const gone = 'SIP;cause=503;text="Service Unavailable"';
 /** So short that nothing has time to refresh it; in a 200, where no server minds. */
@@ -38,20 +38,11 @@ async function chatting(
   return {pf, alice, bob, chat, answering: session};
 }
 
-const nothingIsLeft = async ({pf}: Chat): Promise<void> =>
-  until(async () => {
-    const {load, relays} = (await pf.status()) as {
-      load: {sessions: number};
-      relays: readonly {counters?: {sessions: number}}[];
-    };
-    return load.sessions === 0 && relays.every(({counters}) => counters?.sessions === 0);
-  });
-
 /** Both are told that it is over, and by nobody's wish. */
 async function bothHear(t: ExecutionContext, all: Chat): Promise<void> {
   t.deepEqual(await all.chat.ended, {by: 'peer', reason: gone});
   t.is((await all.answering.ended).by, 'peer');
-  await nothingIsLeft(all);
+  await nothingIsLeft(all.pf);
 }
 
 /** A new session goes straight to the device that is there. */
@@ -81,7 +72,7 @@ test.serial(
     t.is((await all.answering.call.reinvite(hold)).status, 200);
     t.deepEqual(await all.answering.ended, {by: 'peer', reason: gone});
     t.is((await all.chat.ended).by, 'peer');
-    await nothingIsLeft(all);
+    await nothingIsLeft(all.pf);
     await all.bob.close();
     const next = await all.alice.startChat(bobAddress);
     t.true((await next.sendText('kept', {dispositions: []})).accepted);
@@ -107,7 +98,7 @@ test.serial(
     all.chat.msrp.connection?.destroy();
     await all.alice.close();
     t.deepEqual(await all.answering.ended, {by: 'peer', reason: gone});
-    await nothingIsLeft(all);
+    await nothingIsLeft(all.pf);
     const next = await all.bob.startChat(aliceAddress);
     t.true((await next.sendText('where are you?', {dispositions: []})).accepted);
     t.like(await all.pf.status(), {ledger: {pending: 1}});

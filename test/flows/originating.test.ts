@@ -8,6 +8,7 @@ import {account} from '../../lib/phone/ledger.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {chatHeaders, chatOffer} from '../support/chat-offer.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {nothingIsLeft} from '../support/nothing-left.ts';
 import {until} from '../support/persistent-sender.ts';
 import type {RawMessage} from '../support/raw-sip.ts';
 import {answerSdp, binding, final, inside, passes, pathIn, scscf, served, valueOf} from '../support/scscf.ts';
@@ -31,9 +32,6 @@ const originating = (text: string): string =>
   text.replace(/^P-Served-User: .*$/m, 'P-Served-User: <sip:user1_public1@home1.net>;sescase=orig;regstate=reg');
 
 const pathOf = ({body}: {readonly body: Buffer}): string => /a=path:(\S+)/.exec(body.toString())?.[1] ?? 'none';
-
-const nothingIsLeft = async (pf: Deployment): Promise<void> =>
-  until(async () => ((await pf.status()) as {load: {sessions: number}}).load.sessions === 0);
 
 test.serial(
   '8.2.2 E7: what the client says and what the network hears are two dialogs and two MSRP sessions; texts and notifications pass',
