@@ -160,6 +160,11 @@ export class Conference {
     return message;
   }
 
+  /** Resolves once every member has answered what was said to him until now. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#members.values()].map(async ({outbox}) => outbox.empty()));
+  }
+
   setSubject(subject: string, by: string): void {
     const subjectChange = {participant: by, timestamp: new Date().toISOString()};
     this.#describe({...this.#description, subject, subjectChange});

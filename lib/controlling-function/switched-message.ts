@@ -34,6 +34,7 @@ export class Outbox {
   /** How many from the front are on their way, and whether the last of them must be answered before the next may go. */
   #sent = 0;
   #large = false;
+  readonly #onceEmpty: (() => void)[] = [];
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -46,6 +47,14 @@ export class Outbox {
     }
     this.#queue.push(message);
     this.#pump();
+  }
+
+  /** Resolves once nothing waits here: all of it was answered, or given up. */
+  empty(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onceEmpty.push(resolve);
+      this.#look();
+    });
   }
 
   /** The member has answered: what comes until his session is there waits for it. What another one did not answer is sent once more. */
@@ -66,6 +75,7 @@ export class Outbox {
     this.#session = undefined;
     if (this.#options.keeps) return;
     for (const message of this.#queue.splice(0)) this.#options.onUndelivered(message, outcome);
+    this.#look();
   }
 
   #pump(): void {
@@ -95,5 +105,10 @@ export class Outbox {
     this.#large = false;
     if (outcome !== 200) this.#options.onUndelivered(message, outcome);
     this.#pump();
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#queue.length === 0) for (const resolve of this.#onceEmpty.splice(0)) resolve();
   }
 }

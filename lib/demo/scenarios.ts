@@ -1,6 +1,7 @@
 /** The stories that the demo can play, by name; the first one is played when none is named. */
 import {account, added, type Account} from '../phone/ledger.ts';
 import type {Phone} from '../phone/phone.ts';
+import {groupScenarios} from './group-scenarios.ts';
 import {bobAddress, type Scenario, type Stage} from './stage.ts';
 
 const texts: readonly string[] = [
@@ -212,4 +213,5 @@ export const scenarios: readonly [Scenario, ...Scenario[]] = [
   notNow,
   crash,
   hangUp,
+  ...groupScenarios,
 ];

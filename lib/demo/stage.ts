@@ -1,5 +1,6 @@
 /** What every scenario plays on: the core, the PF as a process, phones whose doings are told, and patience that ends. */
 import {once} from 'node:events';
+import {startControllingFunction, type ControllingFunction} from '../controlling-function/controlling-function.ts';
 import {startCore, type Core} from '../phone/core.ts';
 import {isNotified, type Account, type SentMessage} from '../phone/ledger.ts';
 import {startPhone, type Phone, type PhoneOptions} from '../phone/phone.ts';
@@ -21,6 +22,8 @@ export interface Stage {
   phone(party: 'Alice' | 'Bob', options?: Partial<PhoneOptions>, device?: string): Promise<Phone>;
   /** REGISTER, and the wait until the PF has answered the core's word about it. */
   register(phone: Phone): Promise<void>;
+  /** Starts the controlling function of groups. */
+  controllingFunction(): Promise<ControllingFunction>;
   /** SIGKILL to the PF, and another one in its place. */
   crash(): Promise<void>;
   /** Sends texts one after another, each one answered before the next. */
@@ -130,6 +133,12 @@ function actions(
         identity === phone.address && status === 200;
       const earlier = core.told.items.slice(0, before).filter(isTold).length;
       await core.told.atLeast(earlier + 1, isTold, stepMilliseconds);
+    },
+    async controllingFunction() {
+      // Who is invited again may miss what is said meanwhile, unless the focus keeps it.
+      const focus = await startControllingFunction({core, keepsForAbsent: true});
+      closing.push(() => focus.close());
+      return focus;
     },
     async say(chat, texts) {
       for (const text of texts) await within(chat.sendText(text), 'a message is answered');

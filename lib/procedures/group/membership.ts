@@ -204,7 +204,8 @@ export class Membership {
     try {
       await party.leg.bound(this.#context.policy.bindMilliseconds);
       if (first !== undefined) void party.leg.send(first);
-      if (await this.#splice(party, lease)) return true;
+      // A delivery of the same group that is under way elsewhere gives way to the client who came by himself (T52).
+      if (await this.#splice(party, lease, this.sender)) return true;
     } catch (error) {
       this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
     }
@@ -214,7 +215,7 @@ export class Membership {
   }
 
   /** Backlog before live, in order (T42); a client without a group gets the backlog alone. */
-  async #splice(client: Party, lease?: UserLease): Promise<boolean> {
+  async #splice(client: Party, lease: UserLease | undefined, wish?: string): Promise<boolean> {
     const work = async (held: UserLease): Promise<boolean> => {
       if (this.#client !== client) return false;
       if (!(await sendGroupBacklog(this.#context, this, client, held))) return false;
@@ -239,7 +240,7 @@ export class Membership {
     };
     const splicing = (async () =>
       lease === undefined
-        ? ((await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, this.sender)) ?? false)
+        ? ((await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish)) ?? false)
         : work(lease))();
     this.#splicing = Promise.allSettled([this.#splicing, splicing]);
     return splicing;
@@ -249,7 +250,9 @@ export class Membership {
     const client = this.#client;
     if (client === undefined) return;
     try {
-      if (await this.#splice(client)) return;
+      // What is just handed over to him goes on, and finds the focus at its end.
+      await this.#splicing;
+      if (this.#relayed || this.#client !== client || (await this.#splice(client, undefined))) return;
     } catch (error) {
       this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
     }
