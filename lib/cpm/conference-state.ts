@@ -180,6 +180,41 @@ export function mergeNotification(
   };
 }
 
+/** Those who took part before the departures that came one close upon the other, the last of them at `at` (ms). */
+export interface Departures {
+  readonly participants: readonly ConferenceUser[];
+  readonly at: number;
+}
+
+/** Departures so close to each other, or to the end of a conference, belong to its end. */
+const teardownMilliseconds = 10_000;
+
+/** Notes who was there before somebody went: one of a run of departures, or the first. */
+export function noteDepartures(
+  noted: Departures | undefined,
+  {before, after}: {readonly before: ConferenceState; readonly after: ConferenceState},
+  at: number,
+): Departures | undefined {
+  const stays = new Set(after.users.filter(takesPart).map(({entity}) => entity));
+  if (before.participants.every(({entity}) => stays.has(entity))) return noted;
+  const isRun = noted !== undefined && at - noted.at <= teardownMilliseconds;
+  return {participants: isRun ? noted.participants : before.participants, at};
+}
+
+/**
+ * The conference as it was before its focus took it down: a focus that ends one may tell each departure before its BYE, down to the last one (T12).
+ * Where somebody else is still there, those who went have left by themselves.
+ */
+export function beforeTeardown(
+  known: ConferenceState,
+  noted: Departures | undefined,
+  {isOwn, at}: {readonly isOwn: (user: ConferenceUser) => boolean; readonly at: number},
+): ConferenceState {
+  const isEmpty = !known.users.some((user) => takesPart(user) && !isOwn(user));
+  if (!isEmpty || noted === undefined || at - noted.at > teardownMilliseconds) return known;
+  return {...known, participants: noted.participants};
+}
+
 /** Whether a user belongs to the group: he has not left, was not removed, and did not decline (603) on all of his devices. */
 export function takesPart({endpoints}: ConferenceUser): boolean {
   return endpoints.length === 0 || endpoints.some((endpoint) => !isGone(endpoint));

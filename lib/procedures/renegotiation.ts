@@ -1,12 +1,10 @@
-import {formatContact} from '../codecs/sip-headers/contact.ts';
-import {ICSI} from '../cpm/feature-tags.ts';
 import {CpmError} from '../errors.ts';
 import type {SipModification, SipRequestView} from '../ports/sip.ts';
 import type {Context} from './context.ts';
 import type {Party} from './party.ts';
 import {answerFor, bodyText, hasSameCapabilities, offerAgain, remoteMedia} from './session-description.ts';
 
-type Needs = Pick<Context, 'sip' | 'policy' | 'log'>;
+type Needs = Pick<Context, 'policy' | 'log'>;
 
 /** Who makes an offer in a session that stands, and who is at its other end. */
 export interface Negotiation {
@@ -30,9 +28,9 @@ export async function renegotiate(
   // An UPDATE without an offer only refreshes the session timer; a re-INVITE without one asks for ours, its ACK brings the answer.
   if (request.body.length === 0)
     return request.method === 'UPDATE'
-      ? ok(context)
+      ? ok()
       : {
-          ...ok(context, party.local.text),
+          ...ok(party.local.text),
           onAnswer: (answer) => {
             answered(context, party, answer);
           },
@@ -59,7 +57,7 @@ export async function renegotiate(
     party.local = local;
     // Whoever has his 200 may speak from his new place at once: the media plane knows it by then.
     await party.leg.copied();
-    return ok(context, local.text);
+    return ok(local.text);
   } catch (error) {
     if (!(error instanceof CpmError)) throw error;
     context.log.info(
@@ -105,13 +103,8 @@ function answered({log}: Pick<Needs, 'log'>, party: Party, answer: string): void
   }
 }
 
-function ok({sip}: Pick<Needs, 'sip'>, description?: string): SipModification {
-  return {
-    status: 200,
-    headers: {
-      Contact: formatContact(sip.contactUri, {icsi: ICSI.session}),
-      ...(description === undefined ? {} : {'Content-Type': 'application/sdp'}),
-    },
-    ...(description === undefined ? {} : {body: description}),
-  };
-}
+/** Our Contact is that with which the dialog began: it says what we are there, the focus of a group among others (T46). */
+const ok = (description?: string): SipModification =>
+  description === undefined
+    ? {status: 200}
+    : {status: 200, headers: {'Content-Type': 'application/sdp'}, body: description};

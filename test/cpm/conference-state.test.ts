@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import {formatConferenceInfo, parseConferenceInfo} from '../../lib/codecs/conference-info.ts';
 import {
+  beforeTeardown,
   type ConferenceEndpoint,
   type ConferenceNotification,
   type ConferenceState,
@@ -10,6 +11,7 @@ import {
   invitedConference,
   mergeNotification,
   newSubscription,
+  noteDepartures,
   takesPart,
   unknownConference,
 } from '../../lib/cpm/conference-state.ts';
@@ -354,4 +356,28 @@ test('RFC 4575 §4.6: in any order, with any loss: the full document that answer
     }),
     {numRuns: 500},
   );
+});
+
+test('8.3.2.3 T12: departures that come one close upon the other, down to the last one, are the end of the conference', (t) => {
+  const isOwn = ({entity: uri}: ConferenceUser): boolean => uri.startsWith('sip:bob');
+  const all = after(first, notification(2, 'partial', [user('carol', connected), user('dave', connected)]));
+  const leave = (known: ConferenceState, name: string): ConferenceState =>
+    mergeNotification(known, notification(undefined, 'partial', [user(name, gone('departed'))]), {isOwn});
+  const took = (gaps: readonly number[], at: number): string[] => {
+    let [known, noted, now] = [all, undefined as ReturnType<typeof noteDepartures>, 0];
+    for (const [index, gap] of gaps.entries()) {
+      const next = leave(known, ['alice', 'carol', 'dave', 'bob'][index] ?? '');
+      now += gap;
+      noted = noteDepartures(noted, {before: known, after: next}, now);
+      known = next;
+    }
+    return names(beforeTeardown(known, noted, {isOwn, at: now + at}).participants);
+  };
+
+  t.deepEqual(took([0, 10, 10, 10], 100), ['alice', 'bob', 'carol', 'dave']);
+  t.deepEqual(took([0, 10, 10], 100), ['alice', 'bob', 'carol', 'dave']);
+  // One who left long before is gone; somebody is left, then it is no end; the end itself is long past.
+  t.deepEqual(took([0, 60_000, 10, 10], 100), ['bob', 'carol', 'dave']);
+  t.deepEqual(took([0, 10], 100), ['bob', 'dave']);
+  t.deepEqual(took([0, 10, 10], 60_000), ['bob', 'dave']);
 });

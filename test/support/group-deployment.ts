@@ -1,10 +1,13 @@
 /** A deployment with a controlling function, and members of a group: Bob, whom the PF serves, and two whom nobody serves. */
+import {readFile} from 'node:fs/promises';
+import path from 'node:path';
 import type {Conference} from '../../lib/controlling-function/conference.ts';
 import {
   startControllingFunction,
   type ControllingFunction,
   type ControllingFunctionOptions,
 } from '../../lib/controlling-function/controlling-function.ts';
+import type {GroupSession} from '../../lib/cpm/group-session.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions, type DeploymentOwner} from './deployment.ts';
@@ -64,4 +67,20 @@ export async function groupDeployment(
       return focus;
     },
   };
+}
+
+/** What the PF knows of a group of a user, by its admin endpoint. */
+export async function knownGroup(
+  {folder}: Deployment,
+  user: string,
+  contributionId: string,
+): Promise<GroupSession | undefined> {
+  const file = await readFile(path.join(folder, 'run', 'admin.json'), 'utf8');
+  const {url, key} = JSON.parse(file) as {url: string; key: string};
+  const query = new URLSearchParams({user, group: contributionId});
+  const response = await fetch(new URL(`/groups?${query.toString()}`, url), {
+    headers: {authorization: `Bearer ${key}`},
+  });
+  const {group} = (await response.json()) as {group?: GroupSession};
+  return group;
 }

@@ -11,8 +11,8 @@ import type {Membership} from './membership.ts';
 
 /**
  * The network ends a group session: what is known of the group is stored unless everybody just left, the client is told and his 200 awaited
- * (bounded by the SIP port), then the focus gets its 200, then the media goes. What the client still says gets 481 meanwhile.
- * @clause CPM-CF 8.3.2.3 B2 B3 B4 B5 B6 B7 B8 B10 B11
+ * (bounded by the SIP port), the session recorded, then the focus gets its 200, then the media goes. What the client still says gets 481 meanwhile.
+ * @clause CPM-CF 8.3.2.3 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11
  */
 export async function byeOfFocus(
   context: Context,
@@ -27,15 +27,18 @@ export async function byeOfFocus(
   const reason = bye.header('Reason');
   const cause = sipCause(reason);
   log.info({...membership.label, clause: 'CPM-CF 8.3.2.3', cause}, 'the network ends a group session');
+  const conference = membership.conferenceBeforeEnd();
   const parties = membership.takeApart();
   const isOver = cause === 410;
+  membership.note({standing: isOver ? 'removed' : 'inactive', conference});
   if (cause !== 'absent' && cause !== 200) {
     await storeState(context, membership, focus.dialog.id, isOver ? {referredBy: referrerOf(bye)} : undefined);
   }
 
-  membership.note({standing: isOver ? 'removed' : 'inactive'});
   // step 2.c
   await parties.client?.dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason});
+  // step 2.d
+  await membership.recorded();
   // step 2.e happens when this resolves, 2.f after it
   hooks.afterBye?.({...viewOfSession(membership), by: 'network', reason});
   queueMicrotask(() => void membership.release(parties));

@@ -39,7 +39,7 @@ export async function comeBackToAll(context: Context): Promise<void> {
     const records = await store.groupSessions.standingOf(policy.node, {after, limit: page});
     for (const record of records) {
       const membership = groups.of(record.servedUser, record.contributionId) ?? new Membership(context, record);
-      if (membership.focus === undefined) void comeBack(context, membership);
+      void membership.comeBack();
     }
 
     after = records.at(-1);

@@ -8,8 +8,8 @@ import {hopOf, ownCallIdPrefix} from '../terminating/delivery-invite.ts';
 import type {Membership} from './membership.ts';
 
 const subscriptionSeconds = 3600;
-/** A subscription that the focus refused or ended while we stand in the group is asked for again, not before so long. */
-const againMilliseconds = 30_000;
+/** A subscription that the focus refused or ended while we stand in the group is asked for again, not before so long; the last one repeats. */
+const againMilliseconds = [1000, 5000, 30_000];
 
 /** The PF's own subscription to what happens in a group (RFC 4575): from joining the group until leaving it. */
 export interface ConferenceEvents {
@@ -30,6 +30,7 @@ export function watchConference(
   const where = {...membership.label, clause: 'RFC 4575 §4'};
   let subscription: Subscription | undefined;
   let ended = false;
+  let failures = 0;
   const isOver = (): boolean => ended;
 
   async function subscribe(): Promise<void> {
@@ -51,20 +52,27 @@ export function watchConference(
     const name = ids.token();
     const own = canonicalAddress(memberAddress);
     let known = newSubscription(membership.record.conference);
+    let refreshing = false;
     begun.onEnd = (why) => {
       subscription = undefined;
       log.info({...where, why}, 'the subscription to a conference ended');
       again();
     };
+    const refresh = async (): Promise<void> => {
+      refreshing = true;
+      await begun.refresh();
+      refreshing = false;
+    };
     begun.onNotify = (notify: SipRequestView) => {
-      if (notify.body.length === 0) return;
+      if (isOver() || notify.body.length === 0) return;
+      failures = 0;
       try {
         const next = mergeNotification(known, parseConferenceInfo(notify.body), {
           isOwn: ({entity, yourOwn}) => yourOwn === true || canonicalAddress(entity) === own,
         });
         if (next === known) return;
         known = next;
-        if (next.refreshNeeded) void begun.refresh();
+        if (next.refreshNeeded && !refreshing) void refresh();
         onChange(next, `${name}-${next.version}`);
       } catch (error) {
         log.info({...where, error}, 'a conference document cannot be read and changes nothing');
@@ -80,7 +88,9 @@ export function watchConference(
   }
 
   function again(): void {
-    void pause(clock, againMilliseconds).then(() => {
+    const wait = againMilliseconds[Math.min(failures, againMilliseconds.length - 1)] ?? 0;
+    failures += 1;
+    void pause(clock, wait).then(() => {
       if (!isOver() && subscription === undefined) start();
     });
   }

@@ -29,7 +29,8 @@ export async function handleGroupInvitation(
   const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
   const answer = await hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return invite.respond(answer.refuse);
-  const membership = await membershipFor(context, invite, invitation);
+  const group = await groupFor(context, invite, invitation);
+  const membership = context.groups.of(servedUser, group.contributionId) ?? new Membership(context, group);
   let leg: Leg | undefined;
   let remote: RemoteMedia;
   try {
@@ -39,6 +40,7 @@ export async function handleGroupInvitation(
       transports: invitation.transports,
       label: membership.label,
       ...(membership.client === undefined ? {} : {near: membership.client.leg}),
+      copies: membership.isRecorded,
       maxMessageBytes: policy.maxMessageBytes,
     });
     remote = remoteMedia(invitation.offer, 'offer', leg);
@@ -51,7 +53,7 @@ export async function handleGroupInvitation(
 
   const search =
     membership.client === undefined && answer !== 'keep'
-      ? ring(context, invite, invitation, membership, leg)
+      ? ring(context, invite, invitation, {membership, group, near: leg})
       : undefined;
   const outcome = await search;
   const answered = outcome?.kind === 'answered' ? outcome : undefined;
@@ -68,18 +70,20 @@ export async function handleGroupInvitation(
     return invite.respond(refusal ?? 480);
   }
 
-  await accept(context, invite, invitation, {membership, leg, remote, answered});
+  await accept(context, invite, invitation, {membership, group, leg, remote, answered});
 }
 
 /** What is known of the group already, and what the invitation says of it. */
-async function membershipFor(context: Context, invite: IncomingInvite, invitation: Invitation): Promise<Membership> {
-  const {groups, store, policy, clock} = context;
-  const {servedUser, contributionId, conversationId, recipientAddress, subject, offer} = invitation;
+async function groupFor(
+  {groups, store, policy, clock}: Context,
+  invite: IncomingInvite,
+  {servedUser, contributionId, conversationId, recipientAddress, subject, offer}: Invitation,
+): Promise<GroupSession> {
   const standing = groups.of(servedUser, contributionId);
   const known = standing?.record ?? (await store.groupSessions.get(servedUser, contributionId).catch(() => undefined));
   const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
   const invited = list.map(({uri, displayName}) => ({address: uri, name: displayName}));
-  const record: GroupSession = {
+  return {
     ...{servedUser, contributionId, conversationId, offer},
     standing: 'active',
     focus: focusOf(invite) ?? invite.uri,
@@ -89,17 +93,13 @@ async function membershipFor(context: Context, invite: IncomingInvite, invitatio
     node: policy.node,
     changedAt: clock.now(),
   };
-  if (standing === undefined) return new Membership(context, record);
-  standing.propose(record);
-  return standing;
 }
 
 async function ring(
   context: Context,
   invite: IncomingInvite,
   invitation: Invitation,
-  membership: Membership,
-  near: Leg,
+  {membership, group, near}: {readonly membership: Membership; readonly group: GroupSession; readonly near: Leg},
 ): ReturnType<typeof searchOf> {
   const devices = await context.users.devices(invitation.servedUser);
   let rang = false;
@@ -107,19 +107,14 @@ async function ring(
     devices,
     near,
     legLabel: membership.label,
+    copies: membership.isRecorded,
     request: (device, leg) =>
-      groupInvite(
-        context,
-        membership.record,
-        device,
-        localOffer(invitation.offer, leg, context.policy.maxMessageBytes).text,
-        {
-          headers: invitation.passed,
-          from: invitation.senderAddress,
-          route: invitation.route,
-          via: invitation.server,
-        },
-      ),
+      groupInvite(context, group, device, localOffer(invitation.offer, leg, context.policy.maxMessageBytes).text, {
+        headers: invitation.passed,
+        from: invitation.senderAddress,
+        route: invitation.route,
+        via: invitation.server,
+      }),
     onProvisional({status}) {
       if (status === 100 || rang) return;
       rang = true;
@@ -143,6 +138,7 @@ async function giveUp(answered: Answered | undefined, leg: Leg, reason: string):
 
 interface Accepting {
   readonly membership: Membership;
+  readonly group: GroupSession;
   readonly leg: Leg;
   readonly remote: RemoteMedia;
   readonly answered: Answered | undefined;
@@ -152,7 +148,7 @@ async function accept(
   context: Context,
   invite: IncomingInvite,
   invitation: Invitation,
-  {membership, leg, remote, answered}: Accepting,
+  {membership, group, leg, remote, answered}: Accepting,
 ): Promise<void> {
   const {sip, policy, log, hooks, overload} = context;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.1'};
@@ -160,7 +156,7 @@ async function accept(
   const local = answerFor(invitation.offer, far, leg, policy.maxMessageBytes);
   try {
     // A PF that dies after its 200 comes back into the group by what is written here.
-    await membership.change({standing: 'active'});
+    await membership.change(group);
   } catch (error) {
     log.info({...where, error}, 'a group invitation is refused: what is known of the group cannot be written down');
     await giveUp(answered, leg, serviceUnavailable);

@@ -1,5 +1,6 @@
 import {isFocus, parseContacts} from '../../codecs/sip-headers/contact.ts';
-import type {ConferenceState} from '../../cpm/conference-state.ts';
+import {canonicalAddress} from '../../cpm/address.ts';
+import {beforeTeardown, noteDepartures, type ConferenceState, type Departures} from '../../cpm/conference-state.ts';
 import type {OriginalSession} from '../../cpm/deferred-message.ts';
 import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
 import {CpmError} from '../../errors.ts';
@@ -19,6 +20,7 @@ import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
 import {bodyText, localOffer, remoteMedia} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
+import {isRecorded, recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
@@ -30,6 +32,7 @@ import {comeBack} from './come-back.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
 import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
+import {participantsOf} from './group-invite.ts';
 import {queuedGroupState} from './group-state-object.ts';
 import {notForwarded} from './not-forwarded.ts';
 
@@ -58,6 +61,9 @@ export class Membership {
   #writing: Promise<void> = Promise.resolve();
   #keeping: Promise<unknown> = Promise.resolve();
   #over: (() => void) | undefined;
+  #departures: Departures | undefined;
+  #recording: SessionRecord | undefined;
+  #comingBack = false;
 
   constructor(context: Context, record: GroupSession) {
     this.#context = context;
@@ -111,11 +117,6 @@ export class Membership {
     await written;
   }
 
-  /** A new invitation says how the group is now. */
-  propose(record: GroupSession): void {
-    this.#record = record;
-  }
-
   /** The same where nobody waits for it: the store's own availability says that it is away. */
   note(change: Parameters<Membership['change']>[0]): void {
     this.change(change).catch((error: unknown) => {
@@ -144,6 +145,8 @@ export class Membership {
       );
     party.leg.onMessage = async (message) => this.#keep(message);
     party.leg.onNotificationRelayed = undefined;
+    this.#recording?.begin();
+    this.#recording?.follow(party.leg, 'inviter');
     party.leg.onEnd = (end) => {
       this.#legEnded(
         end,
@@ -156,7 +159,7 @@ export class Membership {
     this.#pairing?.undo();
     this.#pairing = undefined;
     this.#relayed = false;
-    void this.#events?.end();
+    this.#endEvents();
     this.#events = watchConference(this.#context, this, (conference, version) => {
       this.#changed(conference, version);
     });
@@ -192,6 +195,7 @@ export class Membership {
     party.leg.onNotificationRelayed = (content) => {
       void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content});
     };
+    this.#recording?.follow(party.leg, 'invited');
     party.leg.onMessage = async (message) => this.#fromClient(party, message);
     party.leg.onEnd = (end) => {
       this.#legEnded(
@@ -282,6 +286,7 @@ export class Membership {
         mode: 'hold',
         label: this.label,
         ...(this.#client === undefined ? {} : {near: this.#client.leg}),
+        copies: this.isRecorded,
         maxMessageBytes: policy.maxMessageBytes,
       });
     } catch (error) {
@@ -337,6 +342,7 @@ export class Membership {
     const answer = await this.#focus?.leg.send(content);
     if (answer?.kind === 'answered') {
       const {status} = answer;
+      if (status === 200) await this.#recording?.add(content, 'invited');
       return status === 200 ? 'accepted' : status === 413 || status === 415 ? status : 408;
     }
 
@@ -384,8 +390,18 @@ export class Membership {
     this.#focus = undefined;
     this.#unpair();
     await this.#end(focus, reason);
+    await this.comeBack();
+  }
+
+  /** Seeks the focus until it has the user in the group again, or says that there is none. An invitation meanwhile finds the same membership. */
+  async comeBack(): Promise<void> {
+    if (this.#comingBack || this.#focus !== undefined) return;
+    this.#comingBack = true;
+    this.#context.groups.add(this);
     this.#settle();
     await comeBack(this.#context, this);
+    this.#comingBack = false;
+    this.#settle();
   }
 
   /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */
@@ -394,6 +410,7 @@ export class Membership {
     this.#unpair();
     this.#focus = undefined;
     this.#client = undefined;
+    this.#endEvents();
     parties.client?.leg.refuse();
     return parties;
   }
@@ -418,6 +435,25 @@ export class Membership {
     await this.release(parties);
   }
 
+  /** Whether the served user's sessions are recorded (8.5.2): their legs are opened with copies then. */
+  get isRecorded(): boolean {
+    return isRecorded(this.#context, this.servedUser);
+  }
+
+  /** Resolves when what was said so far is in the message store, where it is recorded; or after a while. Never rejects. */
+  async recorded(): Promise<void> {
+    await this.#recording?.finish();
+  }
+
+  /** The conference as it was before the focus began to take it down (T12). */
+  conferenceBeforeEnd(): ConferenceState {
+    const own = canonicalAddress(this.#record.memberAddress);
+    return beforeTeardown(this.#record.conference, this.#departures, {
+      isOwn: ({entity, yourOwn}) => yourOwn === true || canonicalAddress(entity) === own,
+      at: this.#context.clock.now(),
+    });
+  }
+
   /** Resolves once everything that the focus sent so far is stored, or refused. */
   async kept(): Promise<void> {
     await this.#keeping;
@@ -425,6 +461,7 @@ export class Membership {
 
   #changed(conference: ConferenceState, version: string): void {
     const known = this.#record.conference;
+    this.#departures = noteDepartures(this.#departures, {before: known, after: conference}, this.#context.clock.now());
     this.note({conference});
     if (this.#client !== undefined || this.#focus === undefined || !isNews(known, conference)) return;
     const message = queuedGroupState(this.#context, this.#record, this.original, version);
@@ -444,24 +481,39 @@ export class Membership {
 
   #begin(): void {
     this.#context.groups.add(this);
+    this.#recording ??= recordSession(
+      this.#context,
+      () => ({
+        ...this.label,
+        inviter: this.#record.focus,
+        invited: this.servedUser,
+        subject: this.#record.subject,
+        group: participantsOf(this.#record).map(({uri}) => uri),
+      }),
+      () => (this.isRecorded ? {invited: this.servedUser} : {}),
+    );
     this.#over ??= this.#context.sessions.begin(this);
   }
 
   /** With neither side left there is nothing to be held in memory. */
   #settle(): void {
-    if (this.#focus === undefined) {
-      void this.#events?.end();
-      this.#events = undefined;
-    }
-
+    if (this.#focus === undefined) this.#endEvents();
     if (this.#focus !== undefined || this.#client !== undefined) return;
+    void this.recorded();
+    this.#recording = undefined;
     this.#over?.();
     this.#over = undefined;
-    this.#context.groups.remove(this);
+    if (!this.#comingBack) this.#context.groups.remove(this);
+  }
+
+  #endEvents(): void {
+    void this.#events?.end();
+    this.#events = undefined;
   }
 
   async #end(party: Party, reason: string): Promise<void> {
     if (!party.dialog.ended) await party.dialog.bye({Reason: reason});
+    if (this.#recording !== undefined) await party.leg.copied();
     await party.leg.release();
     forgetDialog(this.#context, party.dialog);
   }

@@ -12,6 +12,7 @@ import {answerFor, bodyText, localOffer, remoteMedia, type LocalDescription} fro
 import {hopOf, originatingCallIdPrefix, ownHeaders} from '../terminating/delivery-invite.ts';
 import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {serviceUnavailable} from '../terminating/reasons.ts';
+import {isRecorded} from '../storage/record-session.ts';
 import {withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {groupContact, groupOf} from './group-uri.ts';
@@ -53,17 +54,19 @@ interface Near {
 }
 
 async function openNear(
-  {media, policy}: Context,
-  {offer, transports, conversationId, contributionId}: Invitation,
+  context: Context,
+  {servedUser, offer, transports, conversationId, contributionId}: Invitation,
   near: Leg | undefined,
   far?: string,
 ): Promise<Near> {
+  const {media, policy} = context;
   const leg = await media.openLeg({
     side: 'access',
     mode: 'hold',
     transports,
     label: {conversationId, contributionId},
     ...(near === undefined ? {} : {near}),
+    copies: isRecorded(context, servedUser),
     maxMessageBytes: policy.maxMessageBytes,
   });
   try {
@@ -147,6 +150,7 @@ async function begin(
     side: 'core',
     mode: 'hold',
     label: {conversationId, contributionId},
+    copies: isRecorded(context, servedUser),
     maxMessageBytes: policy.maxMessageBytes,
   });
   const farLocal = localOffer(offer, far, policy.maxMessageBytes);

@@ -1,9 +1,13 @@
-import {imdnMessageId, isNotification, parseCpim, type Cpim} from '../../codecs/cpim.ts';
+import {cpimHeader, imdnMessageId, isNotification, parseCpim, type Cpim} from '../../codecs/cpim.ts';
+import {GROUP_STATE_TYPE} from '../../codecs/group-state.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import {isType} from '../../codecs/mime.ts';
 import {SESSION_INFO_TYPE, formatSessionInfo} from '../../codecs/session-info.ts';
+import {parseNameAddr} from '../../codecs/sip-headers/name-addr.ts';
+import {canonicalAddress} from '../../cpm/address.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
+import {contributionOf} from '../../cpm/group-session.ts';
 import type {NewStoredObject} from '../../cpm/stored-object.ts';
 import {CpmError} from '../../errors.ts';
 import {pause} from '../../ports/clock.ts';
@@ -11,13 +15,13 @@ import type {Leg, OutgoingMessage} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
 import type {Invitation} from '../terminating/invitation.ts';
 
-/** One of the two in a session. */
+/** One of the two in a session; the inviter to a group is its focus. */
 export type Speaker = 'inviter' | 'invited';
 
 /** Users in whose message stores a session is recorded: their keys. */
 export type Owners = Readonly<Partial<Record<Speaker, string>>>;
 
-/** A 1-1 session as its record needs it. */
+/** A session as its record needs it. */
 export interface RecordableSession extends Readonly<Record<Speaker, string>> {
   readonly conversationId: string;
   readonly contributionId: string;
@@ -25,6 +29,8 @@ export interface RecordableSession extends Readonly<Record<Speaker, string>> {
   readonly inReplyTo?: string | undefined;
   /** Contribution-ID of the session whose place it takes. */
   readonly replaces?: string | undefined;
+  /** Of a group: who beside the served user was invited. Its messages say themselves who wrote them. */
+  readonly group?: readonly string[] | undefined;
 }
 
 /** What is recorded of one session. */
@@ -44,6 +50,8 @@ export interface SessionRecord {
 
 type Needs = Pick<Context, 'users' | 'policy' | 'clock' | 'ids' | 'log' | 'recorder'>;
 
+/** Changes of subject and icon, which members ask for in messages: no chat. */
+const GROUP_DATA_TYPE = 'application/vnd.oma.cpm-groupdata+xml';
 /** How long an end waits for the record of its session: the network's BYE, whose 200 is to follow, has 32 s (RFC 3261 §17.1.2.2). */
 const finishMilliseconds = 2000;
 
@@ -166,11 +174,15 @@ export async function recordDelivered(
   );
   const objects = recorded.flatMap((message) => {
     const {servedUser, sender, kind, id, receivedAt} = message;
-    const session = {...message.session, inviter: sender, invited: servedUser};
+    const isOfGroup = contributionOf(sender) !== undefined;
+    const session = {
+      ...{...message.session, invited: servedUser},
+      ...(isOfGroup ? {inviter: message.session.senderAddress, group: []} : {inviter: sender}),
+    };
     const said = {message, by: 'inviter', date: receivedAt, ownId: `deferred-${id}`} as const;
     const object = objectOf(session, 'invited', servedUser, said);
-    // A notification waits for the one who sent the message: the session's info is that of his own record.
-    const infos = kind === 'chat' ? [sessionInfo(session, servedUser, receivedAt)] : [];
+    // A notification waits for the one who sent the message: the session's info is that of his own record. A group's is kept when the PF joins it.
+    const infos = kind === 'chat' && !isOfGroup ? [sessionInfo(session, servedUser, receivedAt)] : [];
     return [...infos, ...(object === undefined ? [] : [object])];
   });
   if (objects.length === 0) return;
@@ -189,7 +201,7 @@ const entriesOf = (owners: Owners): readonly (readonly [Speaker, string])[] =>
   });
 
 function sessionInfo(session: RecordableSession, servedUser: string, date: number): NewStoredObject {
-  const {conversationId, contributionId, inviter, invited, subject, inReplyTo, replaces} = session;
+  const {conversationId, contributionId, inviter, invited, subject, inReplyTo, replaces, group} = session;
   const headers = {Subject: subject, 'P-Asserted-Service': ICSI.session, 'InReplyTo-Contribution-ID': inReplyTo};
   return {
     ...{servedUser, conversationId, contributionId, from: inviter, to: invited},
@@ -200,7 +212,9 @@ function sessionInfo(session: RecordableSession, servedUser: string, date: numbe
     date,
     headers: Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [{name, value}])),
     contentType: SESSION_INFO_TYPE,
-    bytes: Buffer.from(formatSessionInfo({type: '1-1', replaces, invitedParticipants: []})),
+    bytes: Buffer.from(
+      formatSessionInfo({type: group === undefined ? '1-1' : 'group', replaces, invitedParticipants: group ?? []}),
+    ),
   };
 }
 
@@ -213,7 +227,7 @@ interface Said {
   readonly ownId: string;
 }
 
-/** Undefined for what is never stored: isComposing (T34). */
+/** Undefined for what is never stored: isComposing (T34), and what members or the PF say of a group itself. */
 function objectOf(
   session: RecordableSession,
   owner: Speaker,
@@ -221,12 +235,13 @@ function objectOf(
   {message: {contentType, bytes}, by, date, ownId}: Said,
 ): NewStoredObject | undefined {
   const cpim = readable(contentType, bytes);
-  if (isComposing(cpim?.contentType ?? contentType)) return undefined;
+  const type = cpim?.contentType ?? contentType;
+  if (isComposing(type) || isType(type, GROUP_DATA_TYPE) || isType(type, GROUP_STATE_TYPE)) return undefined;
   const isReport = cpim === undefined ? isType(contentType, 'message/imdn+xml') : isNotification(cpim);
   const {conversationId, contributionId} = session;
   return {
     ...{servedUser, conversationId, contributionId},
-    from: session[by],
+    from: (session.group !== undefined && by !== owner ? authorOf(cpim) : undefined) ?? session[by],
     to: session[by === 'inviter' ? 'invited' : 'inviter'],
     kind: isReport ? 'notification' : 'message',
     imdnMessageId: (cpim && imdnMessageId(cpim)) ?? ownId,
@@ -236,6 +251,16 @@ function objectOf(
     contentType,
     bytes,
   };
+}
+
+/** Who of a group wrote a message, by its CPIM From. */
+function authorOf(cpim: Cpim | undefined): string | undefined {
+  try {
+    const {uri} = parseNameAddr((cpim && cpimHeader(cpim, undefined, 'From')) ?? '');
+    return canonicalAddress(uri) ?? uri;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What cannot be read is recorded as it is. */
