@@ -38,42 +38,52 @@ async function twoNodes(
   return {deliverer, caller};
 }
 
+const runs = (pf: Deployment): number => pf.pf.log.items.filter(({msg}) => msg === 'a delivery run has ended').length;
+
+/** Leaves texts for Bob, who is off; what the registration and the end of the session have set off is over. */
+async function leave(pf: Deployment, person: Phone, texts: readonly string[]): Promise<void> {
+  const before = runs(pf);
+  await pf.register(person);
+  const chat = await person.startChat(bobAddress);
+  for (const text of texts)
+    if (!(await chat.sendText(text, {dispositions: []})).accepted) throw new Error('a message was not accepted');
+  await chat.end();
+  await pf.pf.log.atLeast(before + 2, ({msg}) => msg === 'a delivery run has ended');
+}
+
 /**
  * Alice has left three texts, and calls Bob, who is rung; then a delivery of the three rings him, too. He has not said anything to either.
- * `silent` may be set, and then his phone answers no SEND.
+ * `silent` may be set, and then his phone answers no SEND. Somebody else may have written `before` her: then it is his text that is delivered first.
  */
-async function bothRing(stage: Stage) {
+async function bothRing(stage: Stage, before?: Phone) {
   const {deliverer, caller} = stage;
   deliverer.core.pf = deliverer.uri;
+  if (before !== undefined) await leave(deliverer, before, ['from carol']);
   const alice = await deliverer.alice();
-  await deliverer.register(alice);
-  const earlier = await alice.startChat(bobAddress);
-  for (const text of texts)
-    if (!(await earlier.sendText(text, {dispositions: []})).accepted) throw new Error('a message was not accepted');
-  await earlier.end();
-  // What her registration and the end of her session have set off is over.
-  await deliverer.pf.log.atLeast(2, ({msg}) => msg === 'a delivery run has ended');
+  await leave(deliverer, alice, texts);
 
-  const state = {silent: false};
+  const state = {silent: false, awake: false};
   const bob = await deliverer.bob({behaviour: {answer: () => (state.silent ? 'silent' : 200)}});
   const invitations = new Inbox<ChatInvitation>('invitation');
   bob.onInvitation = (invitation) => {
-    if (invitations.items.length === 0) invitation.refuse(486);
-    else invitation.ring();
-    invitations.push(invitation);
+    if (state.awake) {
+      invitation.ring();
+      invitations.push(invitation);
+    } else {
+      invitation.refuse(486);
+    }
   };
   await deliverer.register(bob);
   await deliverer.pf.log.first(({msg}) => msg === 'what waits for a user is tried again later');
+  state.awake = true;
 
   deliverer.core.pf = caller.uri;
   const calling = alice.startChat(bobAddress);
   calling.catch(() => undefined);
-  const [, live] = await invitations.atLeast(2);
+  const live = await invitations.first();
   deliverer.core.pf = deliverer.uri;
   await deliverer.register(bob);
-  const [, , delivery] = await invitations.atLeast(3);
-  if (live === undefined || delivery === undefined) throw new Error('he was not rung');
-  if (headerOf(delivery.request, 'Referred-By') === undefined) throw new Error('it is no delivery');
+  const delivery = await invitations.first(({request}) => headerOf(request, 'Referred-By') !== undefined);
   return {alice, bob, calling, live, delivery, state};
 }
 
@@ -180,6 +190,42 @@ withMongo(
       () => void owner.kill('SIGSTOP'),
       () => void owner.kill('SIGCONT'),
     );
+  },
+);
+
+withMongo(
+  `8.3.2.9.1.1 T36: a node that died while it delivered is not waited for, and its next life delivers (${mongoName})`,
+  async (t) => {
+    const stage = await twoNodes(t, 'died');
+    await comesAnyway(
+      t,
+      stage,
+      async () => stage.deliverer.kill(),
+      async () => stage.deliverer.start(),
+    );
+  },
+);
+
+withMongo(
+  `8.3.2.9.1.1 T36 T52: a delivery of another sender's messages is not disturbed, and what was asked for comes behind it (${mongoName})`,
+  async (t) => {
+    const stage = await twoNodes(t, 'another');
+    const carol = await stage.deliverer.phone('sip:+15550103@home.example;user=phone');
+    const {bob, calling, live, delivery} = await bothRing(stage, carol);
+    const session = await live.accept();
+    const {answer} = await stage.caller.pf.log.first(({msg}) => msg.startsWith('the node that delivers'), 20_000);
+    t.is(answer, 'busy');
+    t.is((await session.ended).by, 'peer');
+    bob.onInvitation = (invitation) => void invitation.accept();
+    const fromCarol = await delivery.accept();
+    t.is(fromCarol.partner, carol.address);
+    await bob.messages.atLeast(4, undefined, 30_000);
+    t.deepEqual(
+      bob.messages.items.map(({text}) => text),
+      ['from carol', ...texts],
+    );
+    t.is((await fromCarol.ended).reason, 'SIP;cause=200;text="Call completed"');
+    await (await calling).end();
   },
 );
 
