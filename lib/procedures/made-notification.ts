@@ -1,6 +1,7 @@
 import {cpimHeader, parseCpim, type Cpim} from '../codecs/cpim.ts';
 import {formatNotificationCpim, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
+import {contributionOf} from '../cpm/group-session.ts';
 import type {DeferredMessage} from '../cpm/deferred-message.ts';
 import type {Context} from './context.ts';
 import {keepNotification, keyOf} from './disposition.ts';
@@ -22,6 +23,8 @@ export async function notifySender(
   status: keyof typeof asksFor,
 ): Promise<void> {
   const {clock, ids, users, deliveries} = context;
+  // Of a group's message each member would say something else; its author hears of none of them by us.
+  if (contributionOf(message.sender) !== undefined) return;
   if (message.kind !== 'chat' || message.imdnMessageId === undefined) return;
   if (!message.dispositions.includes(asksFor[status])) return;
   const cpim = isType(message.contentType, 'message/cpim') ? parseCpim(message.bytes) : undefined;
