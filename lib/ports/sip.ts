@@ -35,8 +35,11 @@ export interface IncomingRequest extends SipRequestView {
   readonly server: string;
   /** Rejects only where nothing went out and another answer can: a body too large for the server (513), or without Content-Type (500). */
   respond(status: number, reply?: SipReply): Promise<void>;
-  /** Lets it go on unchanged along its Route, or to its Request-URI (record-routing INVITEs); resolves when that is done. */
-  proxy(): Promise<void>;
+  /**
+   * Lets it go on unchanged along its Route, or to its Request-URI (record-routing INVITEs); resolves when that is done. `to`: a Request-URI that
+   * is the PF's own gives way to this one.
+   */
+  proxy(to?: string): Promise<void>;
 }
 
 export interface IncomingInvite extends IncomingRequest {

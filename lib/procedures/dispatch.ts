@@ -34,6 +34,7 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *           the PF's own, handed back by the core → on along its Route (T35)
  *   MESSAGE of a served user      → noted if it is a notification
  *           standalone, to a served user → terminating/pager-message; all others on along their Route
+ *   SUBSCRIBE of a served user to a group, by our own URI → on to its focus
  *   OPTIONS to the PF itself      → 200
  *   anything else                 → not ours
  */
@@ -110,6 +111,8 @@ export function createDispatch(context: Context): SipHandlers {
         if ((await handlePagerMessage(context, request)) === 'handled') return 'handled';
         await noteMessage(request);
         return 'pass';
+      case 'SUBSCRIBE':
+        return subscribe(request);
       case 'OPTIONS':
         if (!context.sip.isOwn(request.uri)) return 'pass';
         // Who asks in order to share calls out learns that this node ends.
@@ -125,6 +128,21 @@ export function createDispatch(context: Context): SipHandlers {
       default:
         return 'pass';
     }
+  }
+
+  /**
+   * A client knows its group by our URI alone: what it asks of the conference goes to the focus, which answers it from then on.
+   * @clause CPM-CF 8.3.2.9.1.2 C9
+   */
+  async function subscribe(request: IncomingRequest): Promise<'handled' | 'pass'> {
+    const contributionId = groupOf(context, request.uri);
+    if (contributionId === undefined) return 'pass';
+    if (!trusted(request)) return 'handled';
+    const servedUser = await context.users.resolve(originatorOf(request, context));
+    const group = servedUser && (await context.store.groupSessions.get(servedUser, contributionId));
+    if (group) await request.proxy(group.focus);
+    else await request.respond(404);
+    return 'handled';
   }
 
   /** What the core asserts is believed only from configured peers; others have no business with served users' sessions. */

@@ -1,13 +1,15 @@
 /** A deployment with a controlling function, and members of a group: Bob, whom the PF serves, and two whom nobody serves. */
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
-import type {Conference} from '../../lib/controlling-function/conference.ts';
+import {keyOf, type Conference} from '../../lib/controlling-function/conference.ts';
 import {
   startControllingFunction,
   type ControllingFunction,
   type ControllingFunctionOptions,
 } from '../../lib/controlling-function/controlling-function.ts';
 import type {GroupSession} from '../../lib/cpm/group-session.ts';
+import {parseCpim} from '../../lib/codecs/cpim.ts';
+import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions, type DeploymentOwner} from './deployment.ts';
@@ -20,7 +22,7 @@ export interface GroupDeployment {
   readonly focus: ControllingFunction;
   readonly carol: Phone;
   readonly dave: Phone;
-  /** Carol begins a group with Dave and Bob; resolves when both she and Dave are in it. */
+  /** Carol begins a group with Dave and Bob; resolves when she and Dave are in it, and Bob's side has answered. */
   readonly begin: (ids?: {readonly conversationId: string; readonly contributionId: string}) => Promise<{
     readonly conference: Conference;
     readonly carols: ChatSession;
@@ -31,6 +33,49 @@ export interface GroupDeployment {
 }
 
 export const ids = {conversationId: 'Conv-Group', contributionId: 'Contr-Group'};
+export const otherIds = {conversationId: 'Conv-Other', contributionId: 'Contr-Other'};
+
+/** How a focus says that nobody used the session any more, and that it can be started again. */
+export const inactivity = [['Reason', 'SIP;cause=480;text="Bearer unavailable"']] as const;
+
+/** The group as Bob's clients know it: at the PF. */
+export const groupUri = ({uri}: Pick<Deployment, 'uri'>, {contributionId} = ids): string =>
+  `${uri};ocid=${contributionId}`;
+
+/** Somebody says something to a group, and the PF keeps all of it for Bob. */
+export async function isMissed({pf}: Deployment, says: ChatSession, texts: readonly string[]): Promise<void> {
+  const isKept = ({msg, contributionId}: Deployment['pf']['log']['items'][number]) =>
+    msg === 'a message is kept for a user who cannot take it now' && contributionId === says.contributionId;
+  const before = pf.log.items.filter(isKept).length;
+  for (const text of texts) {
+    const {accepted} = await says.sendText(text);
+    if (!accepted) throw new Error('the focus did not take a message');
+  }
+  await pf.log.atLeast(before + texts.length, isKept);
+}
+
+/** INVITEs of Bob that reached the focus: his re-joins and re-starts, made by the PF. */
+export const invitesOfBob = ({focus}: Pick<GroupDeployment, 'focus'>): readonly SipRequest[] =>
+  focus.requests.items.filter(
+    (request) => request.method === 'INVITE' && headerOf(request, 'P-Asserted-Identity')?.includes('+15550102'),
+  );
+
+/** Texts that the focus switched for Bob, in order. */
+export const saidByBob = ({messages}: Conference): readonly string[] =>
+  messages.items.filter(({from}) => from === keyOf(bobAddress)).map(({bytes}) => parseCpim(bytes).body.toString());
+
+/** Bob was in the group with a phone, which is off now: his network knows no device of his, the PF is in the group. */
+export async function bobWasThere({pf, begin}: GroupDeployment) {
+  const former = await pf.bob();
+  await pf.register(former);
+  const group = await begin();
+  const joined = await former.sessions.first();
+  await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
+  await former.deregister();
+  await former.close();
+  await pf.pf.log.first(({msg}) => msg === 'the PF stays in a group for its user');
+  return {...group, identity: joined.group?.identity ?? ''};
+}
 
 export async function groupDeployment(
   t: DeploymentOwner,
@@ -55,9 +100,16 @@ export async function groupDeployment(
         subject: 'Lunch',
         members: [daveAddress, bobAddress],
       });
-      const conference = await focus.conferences.first();
-      const daves = await dave.sessions.first();
+      const isIt = ({contributionId}: {readonly contributionId?: string | undefined}) =>
+        contributionId === group.contributionId;
+      const conference = await focus.conferences.first(isIt);
+      const daves = await dave.sessions.first(isIt);
       await daves.msrp.bound();
+      // Whoever speaks for Bob hears what is said from now on; or nobody does.
+      await conference.changes.first(
+        ({member, endpoint}) =>
+          member === keyOf(bobAddress) && (endpoint.status === 'connected' || endpoint.status === 'disconnected'),
+      );
       return {conference, carols, daves};
     },
     async restartFocus() {

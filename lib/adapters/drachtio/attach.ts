@@ -8,9 +8,9 @@ import type {SrfInstance, SrfRequest, SrfResponse} from './srf-types.ts';
 export type Fallback = 'next' | 'proxy';
 
 /** Methods that the procedures look at; within an application nothing else is asked of the server, which shares requests out by method. */
-const served = ['invite', 'message', 'register', 'notify'];
+const served = ['invite', 'message', 'register', 'notify', 'subscribe'];
 /** Alone, everything is ours: the server leaves a request without any answer for which no application has asked. */
-const rest = ['options', 'subscribe', 'publish', 'refer', 'info', 'update'];
+const rest = ['options', 'publish', 'refer', 'info', 'update'];
 
 /** Where requests come in: a connection that we made, or all those that servers make to us. */
 export interface Entrance {

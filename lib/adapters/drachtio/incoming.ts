@@ -81,10 +81,10 @@ export class DrachtioRequest implements IncomingRequest {
     if (status >= 200) this.letGo();
   }
 
-  async proxy(): Promise<void> {
+  async proxy(to?: string): Promise<void> {
     const {server, log} = this.options;
     if (!this.settle('proxying')) return;
-    const destination = this.target();
+    const destination = to ?? this.target();
     if (destination === undefined) return this.respondNowhere();
     await new Promise<void>((resolve) => {
       const release = server.ifLost(resolve);

@@ -99,9 +99,11 @@ export async function byeOfMember(
  */
 export async function leave(context: Context, membership: Membership, reason: string): Promise<void> {
   const parties = membership.takeApart();
+  // What others say from now on is not for him any more; what was taken before goes with the rest.
+  parties.focus?.leg.refuse();
   await Promise.all([
     parties.focus?.dialog.bye({Reason: reason}),
-    discardDeferred(context, membership),
+    membership.kept().then(async () => discardDeferred(context, membership)),
     membership.change({standing: 'left'}).catch((error: unknown) => {
       context.log.warn({...membership.label, error}, 'what is known of a group could not be written down');
     }),

@@ -45,6 +45,9 @@ export async function deliverGroup(
   const membership = groups.of(servedUser, contributionId) ?? new Membership(context, record);
   // A client of his is in the group: what waits is on its way to him.
   if (membership.client !== undefined) return 'done';
+  // Changes while something is awaited: somebody may need what waits, who asked while the record was read.
+  const isOver = (): boolean => !lease.held;
+  if (isOver()) return kept;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.2'};
   const fork = forkInvite(context, {
     devices,
@@ -99,10 +102,12 @@ export async function deliverGroup(
   const {dialog, leg, response, remote} = answer;
   const local = localOffer(membership.record.offer, leg, policy.maxMessageBytes);
   const party = {dialog, leg, local, remote: bodyText(response)};
-  if (!lease.held) {
-    await dialog.bye({Reason: serviceUnavailable});
+  // A yes that crossed the CANCEL, or came from another device than the one that has come by itself.
+  const isTaken = groups.of(servedUser, contributionId)?.client !== undefined;
+  if (isTaken || isOver()) {
+    await dialog.bye({Reason: isTaken || lease.givesWay ? completedElsewhere : serviceUnavailable});
     await leg.release();
-    return kept;
+    return isTaken ? 'done' : kept;
   }
 
   log.info(where, 'a group delivery session stands');

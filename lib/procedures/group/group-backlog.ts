@@ -5,7 +5,8 @@ import type {UserLease} from '../terminating/user-leases.ts';
 import type {Membership} from './membership.ts';
 
 /**
- * What waits of a group, to one client: messages, notifications and states, in the order in which they came. False when he could not take it all.
+ * What waits of a group, to one client: messages, notifications and states, in the order in which they came. `caught-up`: but for the last of
+ * it, where more keeps coming. False when he could not take it all.
  * @clause CPM-CF 8.3.2.9.1.2 C7 C8
  */
 export async function sendGroupBacklog(
@@ -13,11 +14,12 @@ export async function sendGroupBacklog(
   {servedUser, sender}: Membership,
   client: Party,
   lease: UserLease,
+  until: 'empty' | 'caught-up',
 ): Promise<boolean> {
-  for (let after: number | undefined; ;) {
-    const {end, sent, afterSequence} = await sendBacklog(context, client.leg, servedUser, sender, lease, after);
+  for (let from: number | undefined; ;) {
+    const {end, sent, afterSequence} = await sendBacklog(context, client.leg, servedUser, sender, lease, {from, until});
     if (end === 'broken') return false;
-    if (sent === 0) return true;
-    after = afterSequence;
+    if (sent === 0 || until === 'caught-up') return true;
+    from = afterSequence;
   }
 }

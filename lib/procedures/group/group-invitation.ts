@@ -12,7 +12,8 @@ import {viewOfInvitation} from '../views.ts';
 import {forkInvite, type Answered} from '../terminating/fork.ts';
 import {passedBack, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
-import {groupInvite} from './group-invite.ts';
+import {groupInvite, isListShortened} from './group-invite.ts';
+import {groupStateMessage} from './group-state-object.ts';
 import {focusOf, Membership} from './membership.ts';
 
 /**
@@ -193,5 +194,9 @@ async function accept(
     local: localOffer(invitation.offer, answered.leg, policy.maxMessageBytes),
     remote: bodyText(answered.response),
   };
-  await membership.admit(party, answered.remote);
+  // The INVITE could not name them all: the complete list goes before everything else.
+  const first = isListShortened(membership.record)
+    ? groupStateMessage(context, membership.record, `participants-${answered.dialog.id}`)
+    : undefined;
+  await membership.admit(party, answered.remote, {first});
 }

@@ -5,6 +5,7 @@ import {groupStateOf, type GroupState} from '../../cpm/group-state.ts';
 import type {NewStoredObject} from '../../cpm/stored-object.ts';
 import type {OutgoingMessage} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
+import {groupUri} from './group-uri.ts';
 
 type Needs = Pick<Context, 'clock' | 'policy' | 'sip'>;
 
@@ -52,14 +53,17 @@ export function storedGroupState(
 }
 
 /**
- * The same for a client, in a session of his (rows C8, D2): where he re-joins is the PF, which knows the focus.
- * @clause CPM-CF 8.3.2.9.1.2 C8 D2
+ * The same for a client, in a session of his: where he re-joins is the PF, which knows the focus. Undefined while nobody is known who takes part:
+ * clients throw away what has no participants.
+ * @clause CPM-CF 8.3.2.9.1.2 C8
+ * @clause CPM-CF 8.3.2.9.1.3 D2
  */
-export function groupStateMessage(context: Needs, group: GroupSession, messageId: string): OutgoingMessage {
+export function groupStateMessage(context: Needs, group: GroupSession, messageId: string): OutgoingMessage | undefined {
+  if (group.conference.participants.length === 0) return undefined;
   return {
     contentType: 'message/cpim',
     bytes: formatGroupStateCpim({
-      state: stateOf(context, group, group.focus, undefined),
+      state: stateOf(context, group, groupUri(context, group), undefined),
       from: `<${group.focus}>`,
       to: `<${group.memberAddress}>`,
       messageId,
@@ -74,7 +78,9 @@ export function queuedGroupState(
   group: GroupSession,
   original: OriginalSession,
   messageId: string,
-): NewDeferredMessage {
+): NewDeferredMessage | undefined {
+  const message = groupStateMessage(context, group, messageId);
+  if (message === undefined) return undefined;
   const receivedAt = context.clock.now();
   const {servedUser, contributionId} = group;
   return {
@@ -84,7 +90,7 @@ export function queuedGroupState(
     imdnMessageId: messageId,
     sameness: 'id',
     dispositions: [],
-    ...groupStateMessage(context, group, messageId),
+    ...message,
     dateTime: undefined,
     receivedAt,
     expiresAt: receivedAt + context.policy.deferredRetention,

@@ -9,15 +9,13 @@ import type {Context} from '../context.ts';
 /** Names the group in our own URI: a client that re-joins by it reaches the PF, which knows the focus. */
 const parameter = 'ocid';
 
+/** The group as its clients know it: a URI of the PF. */
+export const groupUri = ({sip}: Pick<Context, 'sip'>, {contributionId}: Pick<GroupSession, 'contributionId'>): string =>
+  `${sip.contactUri};${parameter}=${encodeURIComponent(contributionId)}`;
+
 /** Contact of the PF towards a client of the group: a focus as the client sees it (row C2, T41). */
-export const groupContact = (
-  {sip}: Pick<Context, 'sip'>,
-  {contributionId}: Pick<GroupSession, 'contributionId'>,
-): string =>
-  formatContact(`${sip.contactUri};${parameter}=${encodeURIComponent(contributionId)}`, {
-    icsi: ICSI.session,
-    isFocus: true,
-  });
+export const groupContact = (context: Pick<Context, 'sip'>, group: Pick<GroupSession, 'contributionId'>): string =>
+  formatContact(groupUri(context, group), {icsi: ICSI.session, isFocus: true});
 
 /** The Contribution-ID in a Request-URI that came from such a Contact; undefined in any other. */
 export function groupOf({sip}: Pick<Context, 'sip'>, uri: string): string | undefined {

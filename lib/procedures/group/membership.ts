@@ -13,6 +13,7 @@ import type {
   RemoteMedia,
   Verdict,
 } from '../../ports/media-plane.ts';
+import {pause} from '../../ports/clock.ts';
 import type {SipMessageView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {noteNotifications} from '../disposition.ts';
@@ -36,6 +37,11 @@ import {participantsOf} from './group-invite.ts';
 import {queuedGroupState} from './group-state-object.ts';
 import {notForwarded} from './not-forwarded.ts';
 
+/** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
+const lastMessageMilliseconds = 1000;
+/** A client who is told that there is no group has this pause after his last message, or the next one would get no word. */
+const quietMilliseconds = 200;
+
 /** How a (re-)start towards the focus ended: with a dialog, or with the SIP status that the client is told (T51). */
 export type FocusOutcome = 'joined' | {readonly status: number};
 
@@ -57,6 +63,8 @@ export class Membership {
   #relayed = false;
   #starting: Promise<FocusOutcome> | undefined;
   #splicing: Promise<unknown> = Promise.resolve();
+  /** Why the group cannot be had, to the client who is about to be told. */
+  #refusal: {readonly client: Party; readonly status: number; lastWord: Promise<unknown>} | undefined;
   #events: ConferenceEvents | undefined;
   #writing: Promise<void> = Promise.resolve();
   #keeping: Promise<unknown> = Promise.resolve();
@@ -205,6 +213,12 @@ export class Membership {
       );
     };
     party.leg.connect(remote);
+    const admitted = this.#letIn(party, lease, first);
+    this.#splicing = Promise.allSettled([this.#splicing, admitted]);
+    return admitted;
+  }
+
+  async #letIn(party: Party, lease: UserLease | undefined, first: OutgoingMessage | undefined): Promise<boolean> {
     try {
       await party.leg.bound(this.#context.policy.bindMilliseconds);
       if (first !== undefined) void party.leg.send(first);
@@ -214,7 +228,8 @@ export class Membership {
       this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
     }
 
-    if (this.#client === party) await this.dropClient(serviceUnavailable);
+    if (this.#client === party)
+      await this.dropClient(lease?.givesWay === true ? completedElsewhere : serviceUnavailable);
     return false;
   }
 
@@ -222,12 +237,13 @@ export class Membership {
   async #splice(client: Party, lease: UserLease | undefined, wish?: string): Promise<boolean> {
     const work = async (held: UserLease): Promise<boolean> => {
       if (this.#client !== client) return false;
-      if (!(await sendGroupBacklog(this.#context, this, client, held))) return false;
+      const until = this.#focus === undefined ? 'empty' : 'caught-up';
+      if (!(await sendGroupBacklog(this.#context, this, client, held, until))) return false;
       for (let focus = this.#focus; focus !== undefined && !this.#relayed; focus = this.#focus) {
         if (this.#client !== client) return false;
         const pairing = await focus.leg.pair(client.leg);
         await this.#keeping;
-        const sent = await sendGroupBacklog(this.#context, this, client, held);
+        const sent = await sendGroupBacklog(this.#context, this, client, held, 'empty');
         if (!sent || this.#client !== client || this.#focus !== focus) {
           pairing.undo();
           if (!sent || this.#client !== client) return false;
@@ -242,21 +258,33 @@ export class Membership {
 
       return this.#client === client;
     };
-    const splicing = (async () =>
-      lease === undefined
-        ? ((await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish)) ?? false)
-        : work(lease))();
-    this.#splicing = Promise.allSettled([this.#splicing, splicing]);
-    return splicing;
+    return lease === undefined ? this.#inTurn(client, work, wish) : work(lease);
+  }
+
+  /** Something else may be handed over to the user for a long time: his client waits for as long as he stays. */
+  async #inTurn(
+    client: Party,
+    work: (lease: UserLease) => Promise<boolean>,
+    wish: string | undefined,
+  ): Promise<boolean> {
+    while (this.#client === client) {
+      const done = await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
+      if (done !== undefined) return done;
+    }
+
+    return false;
   }
 
   async #joinWaiting(): Promise<void> {
     const client = this.#client;
     if (client === undefined) return;
     try {
-      // What is just handed over to him goes on, and finds the focus at its end.
-      await this.#splicing;
-      if (this.#relayed || this.#client !== client || (await this.#splice(client, undefined))) return;
+      // What is being handed over to him goes on, and joins him at its end.
+      const splicing = this.#splicing.then(
+        async () => this.#relayed || this.#client !== client || this.#splice(client, undefined),
+      );
+      this.#splicing = Promise.allSettled([splicing]);
+      if (await splicing) return;
     } catch (error) {
       this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
     }
@@ -308,8 +336,8 @@ export class Membership {
       const remote = remoteMedia(bodyText(response), 'answer', leg);
       leg.connect(remote);
       await leg.bound(policy.bindMilliseconds);
-      this.stand({dialog, leg, local, remote: bodyText(response)}, remote);
       this.note({standing: 'active', focus: focusOf(response) ?? this.#record.focus});
+      this.stand({dialog, leg, local, remote: bodyText(response)}, remote);
       log.info(where, 'the user is in the group again');
       return 'joined';
     } catch (error) {
@@ -337,7 +365,7 @@ export class Membership {
     if (this.#client !== client) return 481;
     const content = {contentType: message.contentType, bytes: message.bytes};
     await noteNotifications(this.#context, {author: this.servedUser, about: this.sender, content});
-    const outcome = this.#focus === undefined ? await this.start('restart') : 'joined';
+    const outcome = this.#refusal ?? (this.#focus === undefined ? await this.start('restart') : 'joined');
     if (outcome !== 'joined') return this.#cannotForward(client, content, outcome.status);
     const answer = await this.#focus?.leg.send(content);
     if (answer?.kind === 'answered') {
@@ -355,15 +383,26 @@ export class Membership {
     content: Pick<OfferedMessage, 'contentType' | 'bytes'>,
     status: number,
   ): Promise<Verdict> {
-    const verdict = await notForwarded(this.#context, this, client.leg, content);
     void this.refuseClient(client, status);
-    return verdict;
+    const told = notForwarded(this.#context, this, client.leg, content);
+    if (this.#refusal !== undefined) this.#refusal.lastWord = told;
+    return told;
   }
 
-  /** BYE with the focus's own status to a client who waits for a group that cannot be had (row D3). */
+  /** BYE with the focus's own status to a client who waits for a group that cannot be had (row D3), once he knows it of each of his messages. */
   async refuseClient(client: Party, status: number): Promise<void> {
+    if (this.#client !== client || this.#refusal?.client === client) return;
+    const refusal = {client, status, lastWord: Promise.resolve() as Promise<unknown>};
+    this.#refusal = refusal;
     // What waits for him he gets even so.
     await this.#splicing;
+    for (let last: unknown; last !== refusal.lastWord;) {
+      last = refusal.lastWord;
+      await last;
+      await pause(this.#context.clock, quietMilliseconds);
+    }
+
+    this.#refusal = undefined;
     if (this.#client !== client) return;
     this.#client = undefined;
     client.leg.refuse();
@@ -463,13 +502,22 @@ export class Membership {
     const known = this.#record.conference;
     this.#departures = noteDepartures(this.#departures, {before: known, after: conference}, this.#context.clock.now());
     this.note({conference});
-    if (this.#client !== undefined || this.#focus === undefined || !isNews(known, conference)) return;
+    const {groupData} = this.#context.policy;
+    const isKept = this.#client === undefined && this.#focus !== undefined;
+    if (!isKept || !isNews(known, conference, this.#record.memberAddress, groupData)) return;
     const message = queuedGroupState(this.#context, this.#record, this.original, version);
+    if (message === undefined) return;
+    const where = {...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C8'};
     this.#keeping = Promise.all([
       this.#keeping,
-      this.#context.store.deferredQueue.enqueue([message]).catch((error: unknown) => {
-        this.#context.log.warn({...this.label, error}, 'a change of a group could not be kept for its user');
-      }),
+      this.#context.store.deferredQueue.enqueue([message]).then(
+        () => {
+          this.#context.log.info(where, 'a change of a group is kept for its user');
+        },
+        (error: unknown) => {
+          this.#context.log.warn({...where, error}, 'a change of a group could not be kept for its user');
+        },
+      ),
     ]).then(() => undefined);
   }
 
@@ -511,10 +559,13 @@ export class Membership {
     this.#events = undefined;
   }
 
+  /** One that is gone without a word answers no BYE, and no message: nobody waits for it longer than for the last 200. */
   async #end(party: Party, reason: string): Promise<void> {
-    if (!party.dialog.ended) await party.dialog.bye({Reason: reason});
+    const bye = party.dialog.ended ? Promise.resolve() : party.dialog.bye({Reason: reason});
+    await Promise.race([bye, pause(this.#context.clock, lastMessageMilliseconds)]);
     if (this.#recording !== undefined) await party.leg.copied();
     await party.leg.release();
+    await bye;
     forgetDialog(this.#context, party.dialog);
   }
 
@@ -528,16 +579,17 @@ export class Membership {
   }
 }
 
-/** Whether there is anything in it that a member sees: who takes part, subject, icon. */
-const isNews = (before: ConferenceState, after: ConferenceState): boolean =>
-  JSON.stringify([before.participants.map(nameOf), before.description]) !==
-  JSON.stringify([after.participants.map(nameOf), after.description]);
-
-const nameOf = ({entity, displayText, roles}: ConferenceState['participants'][number]): unknown => [
-  entity,
-  displayText,
-  roles,
-];
+/** Whether there is anything in it that a member sees: who takes part beside him; where they may be changed, subject and icon. */
+function isNews(before: ConferenceState, after: ConferenceState, own: string, groupData: boolean): boolean {
+  const key = canonicalAddress(own);
+  const seen = ({participants, description}: ConferenceState): string => {
+    const others = participants
+      .filter(({entity, yourOwn}) => yourOwn !== true && canonicalAddress(entity) !== key)
+      .map(({entity, displayText, roles}) => JSON.stringify([entity, displayText, roles]));
+    return JSON.stringify([others.sort(), groupData ? description : undefined]);
+  };
+  return seen(before) !== seen(after);
+}
 
 /** The session identity that a focus gives in its Contact (T46). */
 export function focusOf(message: Pick<SipMessageView, 'header'>): string | undefined {

@@ -16,7 +16,7 @@ import {isRecorded} from '../storage/record-session.ts';
 import {withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {groupContact, groupOf} from './group-uri.ts';
-import {focusOf, Membership} from './membership.ts';
+import {focusOf, Membership, type FocusOutcome} from './membership.ts';
 
 /** What a refusal of the network says beside its status. */
 const ofRefusals = ['Retry-After', 'Warning', 'Reason'];
@@ -38,8 +38,7 @@ export async function handleMember(
   const standing = context.groups.of(servedUser, invitation.contributionId);
   const comesAgain =
     standing?.focus !== undefined || isOwn || (known !== undefined && sameAddress(invite.uri, known.focus));
-  if (known !== undefined && comesAgain)
-    await rejoin(context, invite, invitation, standing ?? new Membership(context, known));
+  if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
   else await begin(context, invite, invitation, known);
 }
 
@@ -106,30 +105,44 @@ async function rejoin(
   context: Context,
   invite: IncomingInvite,
   invitation: Invitation,
-  membership: Membership,
+  known: GroupSession,
 ): Promise<void> {
-  const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.3'};
-  const near = await openNear(context, invitation, membership.focus?.leg, membership.focus?.remote);
+  const {groups} = context;
+  const standing = (): Membership | undefined => groups.of(known.servedUser, known.contributionId);
+  const {conversationId, contributionId} = known;
+  const where = {conversationId, contributionId, clause: 'CPM-CF 8.3.2.9.1.3'};
+  const focus = standing()?.focus;
+  const near = await openNear(context, invitation, focus?.leg, focus?.remote);
   near.leg.connect(near.remote);
   let dialog: SipDialog;
   try {
-    dialog = await acceptMember(context, invite, membership.record, near);
+    dialog = await acceptMember(context, invite, known, near);
   } catch (error) {
     context.log.info({...where, error}, 'a client that came again was gone before the session stood');
     await near.leg.release();
     return;
   }
 
+  // What has stood here meanwhile is the one.
+  const membership = standing() ?? new Membership(context, known);
   const client: Party = {dialog, leg: near.leg, local: near.local, remote: invitation.offer};
   const isActive = membership.focus !== undefined;
   context.log.info({...where, active: isActive}, 'a client comes again into his group');
   const first = isActive ? undefined : groupStateMessage(context, membership.record, `rejoin-${dialog.id}`);
   const admitted = membership.admit(client, near.remote, {first});
-  const outcome = isActive
-    ? 'joined'
-    : await membership.start(membership.record.standing === 'active' ? 'rejoin' : 'restart');
+  const outcome = isActive ? 'joined' : await startAgain(membership);
+  if (outcome !== 'joined') void membership.refuseClient(client, outcome.status);
   await admitted;
-  if (outcome !== 'joined') await membership.refuseClient(client, outcome.status);
+}
+
+/** A group that should stand, by all that we know, is joined; where the focus knows nothing of it, it is one that has to be started again. */
+async function startAgain(membership: Membership): Promise<FocusOutcome> {
+  if (membership.record.standing === 'active') {
+    const outcome = await membership.start('rejoin');
+    if (outcome === 'joined' || ![404, 410, 481].includes(outcome.status)) return outcome;
+  }
+
+  return membership.start('restart');
 }
 
 /**

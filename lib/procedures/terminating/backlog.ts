@@ -20,6 +20,14 @@ export interface BacklogResult {
   readonly afterSequence: number | undefined;
 }
 
+export interface BacklogOptions {
+  /** Sequence of the last one offered before. */
+  readonly from?: number | undefined;
+  readonly onOffered?: (message: DeferredMessage) => void;
+  /** `caught-up`: where more and more arrives, all but the last of it, which is less than a batch. Default: until nothing is queued. */
+  readonly until?: 'empty' | 'caught-up';
+}
+
 /** So many batches are on their way at a time: enough to fill the link, little enough to repeat after a break. */
 const batches = 2;
 /** The first batch is small, so that it is soon on its way; each next one is twice as large. */
@@ -45,8 +53,7 @@ export async function sendBacklog(
   servedUser: string,
   sender: string,
   lease: UserLease,
-  from?: number,
-  onOffered?: (message: DeferredMessage) => void,
+  {from, onOffered, until = 'empty'}: BacklogOptions = {},
 ): Promise<BacklogResult> {
   const {store, clock, log, policy, hooks} = context;
   let afterSequence = from;
@@ -58,12 +65,15 @@ export async function sendBacklog(
   const unrecorded: DeferredMessage[] = [];
   let recording: Promise<void> | undefined;
   let limit = firstMessages;
+  let isCaughtUp = false;
 
   /** The next batch is read and sent while the one before it is still on its way. */
   async function sendNext(): Promise<boolean> {
+    if (isCaughtUp) return false;
     const window = {afterSequence, limit, maxBytes: batchBytes};
     limit = Math.min(2 * limit, batchMessages);
     const waiting = await store.deferredQueue.next(servedUser, sender, window);
+    isCaughtUp = until === 'caught-up' && waiting.length < window.limit && octetsOf(waiting) < batchBytes / 2;
     const aside = waiting.findIndex((message) => goesByMessage(message, context));
     const [first] = waiting;
     if (first === undefined) return false;
@@ -163,6 +173,9 @@ export async function sendBacklog(
   await recording;
   return {end: goesOn() ? 'empty' : 'broken', skipped, sent, awaited, afterSequence};
 }
+
+const octetsOf = (messages: readonly DeferredMessage[]): number =>
+  messages.reduce((sum, {bytes}) => sum + bytes.length, 0);
 
 const outcomeText = (outcome: SendOutcome): string =>
   outcome.kind === 'answered' ? `MSRP ${outcome.status}` : outcome.kind;

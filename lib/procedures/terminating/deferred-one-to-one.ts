@@ -290,7 +290,7 @@ async function overSession(
     let result: BacklogResult | undefined;
     do {
       const after: number | undefined = result?.afterSequence ?? firstMessage?.sequence;
-      result = await sendBacklog(context, leg, servedUser, sender, lease, after, onOffered);
+      result = await sendBacklog(context, leg, servedUser, sender, lease, {from: after, onOffered});
       skipped += result.skipped;
       const awaited = [...awaitedIds(inInvite), ...result.awaited];
       if (result.end === 'empty' && reports) await heard.all(awaited, policy.notificationWait);

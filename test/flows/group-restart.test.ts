@@ -1,0 +1,169 @@
+/** CPM-CF 8.3.2.9.1.2 C10: a group that is over is started again when its member says something, and only then. */
+import {createServer} from 'node:net';
+import {once} from 'node:events';
+import test from 'ava';
+import type {ExecutionContext} from 'ava';
+import {resourceListsIn} from '../../lib/codecs/resource-lists.ts';
+import {headerOf} from '../../lib/codecs/sip-message.ts';
+import {keyOf} from '../../lib/controlling-function/conference.ts';
+import type {ChatSession} from '../../lib/phone/chat-session.ts';
+import type {Phone} from '../../lib/phone/phone.ts';
+import {bobAddress, type DeploymentOptions} from '../support/deployment.ts';
+import {
+  carolAddress,
+  daveAddress,
+  groupDeployment,
+  groupUri,
+  ids,
+  inactivity,
+  invitesOfBob,
+  isMissed,
+  saidByBob,
+} from '../support/group-deployment.ts';
+import {until} from '../support/persistent-sender.ts';
+
+/** The group is over, and Bob has got what he missed in a session that stands; he has said nothing yet, no notification either. */
+async function handedOver(t: ExecutionContext, options: DeploymentOptions = {}) {
+  t.timeout(90_000);
+  const group = await groupDeployment(t, {...options, focus: {keepsForAbsent: true}});
+  const {pf, begin} = group;
+  const {conference, carols} = await begin();
+  await isMissed(pf, carols, ['one', 'two']);
+  await conference.end(inactivity);
+  const bob = await pf.bob({notifications: 'none'});
+  await pf.register(bob);
+  await bob.messages.first(({text}) => text === 'two');
+  const session = await bob.sessions.first();
+  return {...group, group, conference, bob, session};
+}
+
+for (const [what, says, first] of [
+  ['a chat message', async (session: ChatSession) => session.sendText('three'), /three$/],
+  ['isComposing', async (session: ChatSession) => session.sendComposing('active'), /isComposing/],
+  [
+    'a disposition notification',
+    async (_: ChatSession, bob: Phone) => {
+      const [message] = bob.messages.items;
+      if (message !== undefined) await bob.notify(message, 'displayed');
+    },
+    /<displayed/,
+  ],
+] as const) {
+  test.serial(
+    `8.3.2.9.1.2 C10 T45: ${what} of the client starts an inactive group again, and is the first that the group hears`,
+    async (t) => {
+      const {focus, group, bob, session, conference} = await handedOver(t);
+      t.is(invitesOfBob(group).length, 0);
+      await says(session, bob);
+      const again = await focus.conferences.first((each) => each !== conference);
+      await again.messages.first(({bytes}) => first.test(bytes.toString()));
+      const text = await session.sendText('after it');
+      t.true(text.accepted);
+      await again.messages.first(({bytes}) => bytes.equals(text.bytes));
+      const [heard, next, ...more] = again.messages.items.filter(({from}) => from === keyOf(bobAddress));
+      t.regex(heard?.bytes.toString() ?? '', first);
+      t.true(next?.bytes.equals(text.bytes));
+      t.deepEqual(more, []);
+      t.is(invitesOfBob(group).length, 1);
+      t.is(bob.repetitions.items.length, 0);
+    },
+  );
+}
+
+test.serial(
+  '8.3.2.9.1.2 C10 T44: neither a registration nor a keep-alive nor the 200 to a message starts an inactive group again',
+  async (t) => {
+    const {pf, focus, group, bob, session, conference} = await handedOver(t);
+    t.is(await session.msrp.ping(), 200);
+    await pf.register(bob);
+    t.is(await session.msrp.ping(), 200);
+    t.is(invitesOfBob(group).length, 0);
+    t.is(bob.sessions.items.length, 1);
+    // Had any of it started the group, there would be an earlier INVITE.
+    await session.sendText('three');
+    const again = await focus.conferences.first((each) => each !== conference);
+    t.deepEqual(saidByBob(again), ['three']);
+    t.is(invitesOfBob(group).length, 1);
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.2 C10 T46: the re-start has the ids, the Subject and the participants of the group; the new session identity is the one of the next re-start',
+  async (t) => {
+    const {pf, focus, group, carol, session, conference, bob} = await handedOver(t);
+    await session.sendText('three');
+    await carol.messages.first(({text}) => text === 'three');
+    const again = await focus.conferences.first((each) => each !== conference);
+    const [restart] = invitesOfBob(group);
+    if (restart === undefined) return t.fail();
+    t.is(restart.uri, conference.identity);
+    t.is(headerOf(restart, 'Conversation-ID'), ids.conversationId);
+    t.is(headerOf(restart, 'Contribution-ID'), ids.contributionId);
+    t.is(headerOf(restart, 'Subject'), 'Lunch');
+    t.is(headerOf(restart, 'Require'), 'recipient-list-invite');
+    const list = resourceListsIn(headerOf(restart, 'Content-Type') ?? '', restart.body);
+    t.deepEqual(list?.entries.map(({uri}) => uri).sort(), [carolAddress, daveAddress]);
+    await until(() => Promise.resolve(again.events.subscribers.includes(keyOf(bobAddress))));
+    // Joined: the group is heard, too.
+    const carols = carol.sessions.items.at(-1);
+    await carols?.sendText('four');
+    await bob.messages.first(({text}) => text === 'four');
+
+    await again.end(inactivity);
+    t.is((await session.ended).reason, 'SIP;cause=480;text="Bearer unavailable"');
+    t.not(again.identity, conference.identity);
+    const rejoined = await bob.startGroup(groupUri(pf), ids);
+    await rejoined.sendText('five');
+    const third = await focus.conferences.first((each) => each !== conference && each !== again);
+    t.deepEqual(saidByBob(third), ['five']);
+    t.is(invitesOfBob(group).at(-1)?.uri, again.identity);
+    t.is(headerOf(invitesOfBob(group).at(-1) ?? restart, 'Contribution-ID'), ids.contributionId);
+  },
+);
+
+/** Everything that the client said gets word of its failure, in the session, before the BYE with the focus's own status. */
+async function fails(t: ExecutionContext, bob: Phone, session: ChatSession, cause: number): Promise<void> {
+  const sent = await Promise.all(['three', 'four', 'five'].map(async (text) => session.sendText(text)));
+  t.deepEqual(await session.ended, {by: 'peer', reason: `SIP;cause=${cause}`});
+  for (const message of sent) t.deepEqual(message.notified, ['failed'], message.bytes.toString());
+  t.true(bob.notifications.items.every(({via}) => via === 'session'));
+}
+
+for (const status of [403, 404, 480, 500]) {
+  test.serial(
+    `8.3.2.9.1.3 D3 D4 T50: where the focus answers ${status} to the re-start, each message of the client is told to have failed, then BYE cause ${status}`,
+    async (t) => {
+      const {focus, group, bob, session} = await handedOver(t);
+      focus.refuses = ({kind}) => (kind === 'restart' ? status : undefined);
+      await fails(t, bob, session, status);
+      t.is(invitesOfBob(group).length, 1);
+    },
+  );
+}
+
+test.serial('8.3.2.9.1.3 D3 D4 T51: a focus that is silent at the re-start counts as 408', async (t) => {
+  const {focus, bob, session} = await handedOver(t, {core: {timers: {t1Ms: 50}}});
+  const {port} = focus;
+  await focus.close();
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(port, '127.0.0.1');
+  await once(silent, 'listening');
+  t.teardown(async () => {
+    silent.close();
+    await Promise.resolve();
+  });
+  await fails(t, bob, session, 408);
+});
+
+test.serial(
+  '8.3.2.9.1.2 C10: a client whose re-start failed comes back by himself, and the group that can be had again is started',
+  async (t) => {
+    const {pf, focus, conference, bob, session} = await handedOver(t);
+    focus.refuses = ({kind}) => (kind === 'restart' ? 503 : undefined);
+    await fails(t, bob, session, 503);
+    focus.refuses = () => undefined;
+    const rejoined = await bob.startGroup(groupUri(pf), ids);
+    await rejoined.sendText('again');
+    const again = await focus.conferences.first((each) => each !== conference);
+    t.deepEqual(saidByBob(again), ['again']);
+  },
+);
