@@ -3,6 +3,7 @@ import {canonicalAddress} from './cpm/address.ts';
 import type {Config} from './config/load.ts';
 import {addressMatcher} from './hooks/address-pattern.ts';
 import type {Policy} from './procedures/context.ts';
+import {finishMilliseconds} from './procedures/storage/record-session.ts';
 import type {ServedRules} from './procedures/registration/served-users.ts';
 
 /** What a configuration means to the procedures; seconds become milliseconds here, and nowhere else. */
@@ -21,6 +22,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     terminatingMarker: sip.directionMarkers.terminating,
     inviteMilliseconds: sip.inviteSeconds * 1000,
     messageMilliseconds: sip.messageSeconds * 1000,
+    byeWait: Math.max(500, sip.byeAnswerSeconds * 1000 - finishMilliseconds - 500),
     bindMilliseconds: relay.bindSeconds * 1000,
     refusals: cpm.refusalPolicy,
     stopsDelivery: cpm.deferStopsDelivery,

@@ -6,7 +6,7 @@ import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {nothingIsLeft} from '../support/nothing-left.ts';
-import {impatientServer} from '../support/persistent-sender.ts';
+import {impatientServer, until} from '../support/persistent-sender.ts';
 
 interface Chat {
   readonly pf: Deployment;
@@ -45,32 +45,102 @@ function decision<T>() {
   };
 }
 
+/** What a client may say when the BYE is on its way to it, and what it hears. */
+const late: Readonly<Record<string, (answering: ChatSession) => Promise<unknown>>> = {
+  'a chat message gets 481': async (answering) => (await answering.sendText('are you still there?')).outcomes.at(-1),
+  'a notification gets 481': async (answering) =>
+    answering.msrp.send(notificationMessage('m1', 'displayed'), {contentType: 'message/cpim'}),
+  'a chat message that wants no report gets nothing': async (answering) => {
+    const {outcomes} = await answering.sendText('hello?', {failureReport: 'no'});
+    // Behind it on the same connection, so that it has been looked at when this is answered.
+    const next = await answering.sendText('hello?');
+    return outcomes.at(-1) === 'unasked' ? next.outcomes.at(-1) : outcomes.at(-1);
+  },
+};
+
+for (const [what, say] of Object.entries(late))
+  test.serial(
+    `8.3.2.3 B7 B10 B11: until the client has answered the BYE ${what}, nobody sees it, and the network waits for its 200`,
+    async (t) => {
+      const all = await chatting(t);
+      const {pf, alice, chat, answering} = all;
+      const [came, answer] = [decision<SipRequest>(), decision<undefined>()];
+      answering.call.onBye = async (request) => {
+        came.make(request);
+        await answer.made;
+        return {status: 200};
+      };
+      let ended = false;
+      const end = chat.end().then((status) => {
+        ended = true;
+        return status;
+      });
+      t.is(headerOf(await came.made, 'Reason'), 'SIP;cause=200;text="Call completed"');
+      t.is(await say(answering), 481);
+      t.false(ended);
+      answer.make(undefined);
+      t.is(await end, 200);
+      await nothingIsLeft(all.pf);
+      t.is(alice.messages.items.length, 1);
+      t.deepEqual(alice.notifications.items, []);
+      t.like(await pf.status(), {ledger: {pending: 0}});
+    },
+  );
+
+for (const status of [481, 500] as const)
+  test.serial(
+    `8.3.2.3 B10 B11: a client that answers the BYE with ${status} is gone all the same, the network has its 200`,
+    async (t) => {
+      const all = await chatting(t);
+      all.answering.call.onBye = () => Promise.resolve({status});
+      t.is(await all.chat.end(), 200);
+      await nothingIsLeft(all.pf);
+    },
+  );
+
+test.serial('8.3.2.3 B8 B11: of two devices the one in the session has the BYE, and the other none', async (t) => {
+  const all = await chatting(t);
+  const other = await all.pf.bob({notifications: 'none'});
+  await all.pf.register(other);
+  t.is(await all.chat.end('SIP;cause=503;text="gone"'), 200);
+  t.deepEqual(await all.answering.ended, {by: 'peer', reason: 'SIP;cause=503;text="gone"'});
+  await nothingIsLeft(all.pf);
+  t.deepEqual(
+    other.requests.items.filter(({method}) => method !== 'OPTIONS'),
+    [],
+  );
+});
+
 test.serial(
-  '8.3.2.3 B7 B10 B11: until the client has answered the BYE its messages get 481, nobody sees them, and the network waits for its 200',
+  '8.3.2.3 B8 B11: devices that still ring for a session that the network ends are cancelled, every one, with its Reason',
   async (t) => {
-    const {pf, alice, chat, answering} = await chatting(t);
-    const [came, answer] = [decision<SipRequest>(), decision<undefined>()];
-    answering.call.onBye = async (request) => {
-      came.make(request);
-      await answer.made;
-      return {status: 200};
-    };
-    let ended = false;
-    const end = chat.end().then((status) => {
-      ended = true;
-      return status;
+    t.timeout(60_000);
+    const pf = await deployment(t, {config: {sip: {inviteSeconds: 30}}});
+    const alice = await pf.alice({notifications: 'none'});
+    await pf.register(alice);
+    const chat = await alice.startChat(bobAddress);
+    const devices = [await pf.bob(), await pf.bob()];
+    const rung = devices.map((device) => {
+      const [rings, cancelled] = [decision<undefined>(), decision<string | undefined>()];
+      device.onInvitation = (invitation) => {
+        invitation.ring();
+        rings.make(undefined);
+        void invitation.cancelled.then(cancelled.make);
+      };
+      return {rings, cancelled};
     });
-    t.is(headerOf(await came.made, 'Reason'), 'SIP;cause=200;text="Call completed"');
-    const late = await answering.sendText('are you still there?');
-    t.deepEqual(late.outcomes, [481]);
-    const notification = notificationMessage('m1', 'displayed');
-    t.is(await answering.msrp.send(notification, {contentType: 'message/cpim'}), 481);
-    t.false(ended);
-    answer.make(undefined);
-    t.is(await end, 200);
-    await nothingIsLeft(pf);
-    t.is(alice.messages.items.length, 1);
-    t.like(await pf.status(), {ledger: {pending: 0}});
+    for (const device of devices) await pf.register(device);
+    // A delivery that runs would take the message along, and the devices would ring for that.
+    await pf.pf.log.first(({msg, devices: count}) => msg === 'a served user is registered' && count === 2);
+    await until(async () => {
+      const {deliveries} = (await pf.status()) as {deliveries: {running: number; queued: number}};
+      return deliveries.running + deliveries.queued === 0;
+    });
+    t.true((await chat.sendText('ring', {dispositions: []})).accepted);
+    for (const {rings} of rung) await rings.made;
+    t.is(await chat.end('SIP;cause=480;text="Bearer unavailable"'), 200);
+    for (const {cancelled} of rung) t.is(await cancelled.made, 'SIP;cause=480;text="Bearer unavailable"');
+    t.like(await pf.status(), {ledger: {pending: 1}});
   },
 );
 

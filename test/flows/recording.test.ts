@@ -64,7 +64,7 @@ const texts = async (pf: Deployment, objects: readonly StoredSummary[]): Promise
 test.serial(
   '8.3.2.3 B9 B10: on the client’s 200 the session is in the message store with its messages and notifications, octet for octet; then the network has its 200',
   async (t) => {
-    const {pf, alice, bob, chat, answering} = await chatting(t);
+    const {pf, alice, bob, chat, answering} = await chatting(t, {...allowed, sip: {byeAnswerSeconds: 20}});
     const large = await chat.sendText('x'.repeat(300_000));
     const received = await bob.messages.first(({text}) => text.length === 300_000);
     await bob.notify(received, 'delivered');

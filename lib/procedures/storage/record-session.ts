@@ -53,7 +53,7 @@ type Needs = Pick<Context, 'users' | 'policy' | 'clock' | 'ids' | 'log' | 'recor
 /** Changes of subject and icon, which members ask for in messages: no chat. */
 const GROUP_DATA_TYPE = 'application/vnd.oma.cpm-groupdata+xml';
 /** How long an end waits for the record of its session: the network's BYE, whose 200 is to follow, has 32 s (RFC 3261 §17.1.2.2). */
-const finishMilliseconds = 2000;
+export const finishMilliseconds = 2000;
 
 /** Whether sessions of this user are recorded: he allows it, or the operator does it; either will do (T8). */
 export const isRecorded = ({users, policy}: Pick<Context, 'users' | 'policy'>, servedUser: string): boolean =>

@@ -1,4 +1,5 @@
 import {sipCause} from '../../codecs/sip-headers/reason.ts';
+import {pause} from '../../ports/clock.ts';
 import type {SipDialog, SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import type {SessionRecord} from '../storage/record-session.ts';
@@ -10,21 +11,21 @@ export const farewellMilliseconds = 2000;
 
 /** A session as its end sees it, whoever began it. */
 export interface EndingSession extends ViewedSession {
-  /** Nothing is relayed any more, what the client still says gets 481; answers the dialogs that are still up. */
-  takeApart(): readonly SipDialog[];
+  /** Nothing is relayed any more, what the client still says gets 481, devices that still ring are cancelled; answers the dialogs that are still up. */
+  takeApart(reason: string): readonly SipDialog[];
   readonly record: SessionRecord | undefined;
   /** All media resources go. */
   release(): Promise<void>;
 }
 
 /**
- * A BYE from the network side of a 1-1 session: the client is told first, its answer awaited (bounded by the SIP port), the session recorded
+ * A BYE from the network side of a 1-1 session: the client is told first, its answer awaited for a while, the session recorded
  * whatever the answer was (T8), then the network gets its 200, then the media goes. Late messages of the client get 481 meanwhile (row B7);
  * no cause ever makes a Group State Object here (T4).
  * @clause CPM-CF 8.3.2.3 B2 B3 B7 B8 B9 B10 B11
  */
 export async function byeOfNetwork(
-  {log, hooks}: Pick<Context, 'log' | 'hooks'>,
+  {log, hooks, policy, clock}: Pick<Context, 'log' | 'hooks' | 'policy' | 'clock'>,
   session: EndingSession,
   bye: SipRequestView,
   by: 'peer' | 'server' = 'peer',
@@ -34,13 +35,10 @@ export async function byeOfNetwork(
   const cause = sipCause(reason);
   log.info({...session.label, clause: 'CPM-CF 8.3.2.3', cause}, 'the network ends the session');
   // step 2.b.iv, 2.c
-  const dialogs = session.takeApart();
-  await Promise.all(
-    dialogs.map(async (dialog) =>
-      dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason}),
-    ),
-  );
-  // step 2.d
+  const passed = cause === 'absent' || reason === undefined ? completed : reason;
+  const told = Promise.all(session.takeApart(passed).map(async (dialog) => dialog.bye({Reason: passed})));
+  // step 2.d: a client that does not answer leaves time for the record before the 200
+  await (session.record === undefined ? told : Promise.race([told, pause(clock, policy.byeWait)]));
   await session.record?.finish();
   // step 2.e happens when this resolves, 2.f after it
   hooks.afterBye?.({...viewOfSession(session), by: 'network', reason});
@@ -60,8 +58,8 @@ export async function byeOfClient(
 ): Promise<SipReply | undefined> {
   log.info({...session.label, clause: 'CPM-CF 8.2.2.3'}, 'the client ends the session');
   const reason = reasonOf(bye, by);
-  const dialogs = session.takeApart();
-  await Promise.all(dialogs.map(async (dialog) => dialog.bye({Reason: reason ?? completed})));
+  const passed = reason ?? completed;
+  await Promise.all(session.takeApart(passed).map(async (dialog) => dialog.bye({Reason: passed})));
   hooks.afterBye?.({...viewOfSession(session), by: 'client', reason});
   queueMicrotask(() => void session.release());
   return undefined;

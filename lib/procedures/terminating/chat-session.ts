@@ -268,15 +268,17 @@ export class ChatSession {
   /** Ends what is left of the session on both sides; the sides that ended by themselves answer 481, which is fine. Idempotent. */
   async end(reason: string): Promise<void> {
     if (this.#state === 'ended') return;
-    const byes = this.takeApart();
+    const byes = this.takeApart(reason);
     await Promise.all(byes.map(async (dialog) => dialog.bye({Reason: reason})));
     await this.release();
   }
 
   /** First half of every end: nothing is relayed any more, what is unanswered is kept. Answers the dialogs that are still up. */
-  takeApart(): readonly SipDialog[] {
+  takeApart(reason: string): readonly SipDialog[] {
     this.#state = 'ended';
     this.#context.sessions.remove(this);
+    // Devices that still ring would find nobody.
+    this.#fork?.cancel(reason);
     this.#pairing?.undo();
     this.#pairing = undefined;
     this.#client?.leg.refuse();
