@@ -49,7 +49,6 @@ export async function sendWithoutSession(
   lease: UserLease,
 ): Promise<WithoutSession> {
   const {store, clock, hooks} = context;
-  const isHeld = await isHeldForHim(context, recipient);
   const cut = new Promise<void>((resolve) => {
     lease.onGiveWay = resolve;
   });
@@ -68,7 +67,7 @@ export async function sendWithoutSession(
         return {end: 'kept', againAfter: 0, unreachable: false};
       const overSession = await onSession(context, author, message);
       // His registration is the trigger; nobody is asked before.
-      if (overSession === undefined && isHeld) continue;
+      if (overSession === undefined && (await isHeldForHim(context, recipient))) return {end: 'done'};
       const attempt = overSession ?? (await byMessage(context, recipient, message, cut));
       if (attempt.end === 'taken') {
         await recordTaken(context, [message], attempt.note);
