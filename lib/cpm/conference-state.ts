@@ -187,7 +187,7 @@ export interface Departures {
 }
 
 /** Departures so close to each other, or to the end of a conference, belong to its end. */
-const teardownMilliseconds = 10_000;
+const teardownMilliseconds = 5000;
 
 /** Notes who was there before somebody went: one of a run of departures, or the first. */
 export function noteDepartures(
@@ -197,6 +197,8 @@ export function noteDepartures(
 ): Departures | undefined {
   const stays = new Set(after.users.filter(takesPart).map(({entity}) => entity));
   if (before.participants.every(({entity}) => stays.has(entity))) return noted;
+  // One document that takes them all away is the end by itself: those before it are known.
+  if (stays.size === 0 && before.users.filter(takesPart).length > 1) return undefined;
   const isRun = noted !== undefined && at - noted.at <= teardownMilliseconds;
   return {participants: isRun ? noted.participants : before.participants, at};
 }

@@ -380,4 +380,13 @@ test('8.3.2.3 T12: departures that come one close upon the other, down to the la
   t.deepEqual(took([0, 60_000, 10, 10], 100), ['bob', 'carol', 'dave']);
   t.deepEqual(took([0, 10], 100), ['bob', 'dave']);
   t.deepEqual(took([0, 10, 10], 60_000), ['bob', 'dave']);
+
+  const [alone, end] = [leave(all, 'alice'), notification(undefined, 'deleted')];
+  const ended = mergeNotification(alone, end, {isOwn});
+  const noted = noteDepartures(
+    noteDepartures(undefined, {before: all, after: alone}, 0),
+    {before: alone, after: ended},
+    1,
+  );
+  t.deepEqual(names(beforeTeardown(ended, noted, {isOwn, at: 2}).participants), ['bob', 'carol', 'dave']);
 });

@@ -1,69 +1,17 @@
 /** CPM-CF 8.3.2.3 in group sessions: what a BYE of the focus leaves in the message store, and in which order it ends what. */
 import test from 'ava';
-import type {ExecutionContext} from 'ava';
 import {parseGroupState} from '../../lib/codecs/group-state.ts';
 import {parseSessionInfo} from '../../lib/codecs/session-info.ts';
 import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
-import type {Conference} from '../../lib/controlling-function/conference.ts';
 import type {GroupState} from '../../lib/cpm/group-state.ts';
 import type {StoredSummary} from '../../lib/cpm/stored-object.ts';
 import type {HeaderList} from '../../lib/phone/call.ts';
 import {notificationMessage} from '../../lib/phone/chat-messages.ts';
-import type {ChatSession} from '../../lib/phone/chat-session.ts';
-import type {Phone} from '../../lib/phone/phone.ts';
-import {bobAddress, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
-import {
-  carolAddress,
-  daveAddress,
-  groupDeployment,
-  ids,
-  knownGroup,
-  type GroupDeployment,
-} from '../support/group-deployment.ts';
+import {bobAddress, type Deployment} from '../support/deployment.ts';
+import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
+import {everybody, everybodyIsKnown, inGroup, nothingIsLeft, standing} from '../support/in-group.ts';
 import {impatientServer, until} from '../support/persistent-sender.ts';
 import {recordedBytes, recordedObjects} from '../support/recorded.ts';
-
-const everybody = [bobAddress, carolAddress, daveAddress].sort();
-
-interface InGroup extends GroupDeployment {
-  readonly conference: Conference;
-  readonly carols: ChatSession;
-  readonly bob: Phone;
-  readonly bobs: ChatSession;
-}
-
-/** Bob's phone is in the group, and the PF knows everybody in it. */
-async function inGroup(t: ExecutionContext, config: DeploymentOptions['config'] = {}): Promise<InGroup> {
-  t.timeout(60_000);
-  const all = await groupDeployment(t, {config});
-  const bob = await all.pf.bob({notifications: 'none'});
-  await all.pf.register(bob);
-  const {conference, carols} = await all.begin();
-  const bobs = await bob.sessions.first();
-  await all.pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
-  await everybodyIsKnown(all.pf);
-  return {...all, conference, carols, bob, bobs};
-}
-
-/** The PF stands in the group for Bob, who is off. */
-async function standing(
-  t: ExecutionContext,
-  config: DeploymentOptions['config'] = {},
-): Promise<Omit<InGroup, 'bob' | 'bobs'>> {
-  t.timeout(60_000);
-  const all = await groupDeployment(t, {config});
-  const {conference, carols} = await all.begin();
-  await all.pf.pf.log.first(({msg}) => msg === 'the PF stands in a group for its user');
-  await everybodyIsKnown(all.pf);
-  return {...all, conference, carols};
-}
-
-const everybodyIsKnown = async (pf: Deployment): Promise<void> =>
-  until(async () => {
-    const group = await knownGroup(pf, bobAddress, ids.contributionId);
-    const known = group?.conference.participants.map(({entity}) => entity) ?? [];
-    return group?.conference.version !== undefined && known.sort().join() === everybody.join();
-  });
 
 const stored = async (pf: Deployment): Promise<readonly StoredSummary[]> =>
   recordedObjects(pf, bobAddress, ids.conversationId);
@@ -81,15 +29,6 @@ async function storedStates(
 }
 
 const addressesIn = ({participants}: GroupState): readonly string[] => participants.map(({address}) => address).sort();
-
-const nothingIsLeft = async (pf: Deployment): Promise<void> =>
-  until(async () => {
-    const {relays, load} = (await pf.status()) as {
-      relays: readonly {counters?: {sessions: number; connections: number}}[];
-      load: {sessions: number};
-    };
-    return load.sessions === 0 && relays.every(({counters}) => counters?.sessions === 0 && counters.connections === 0);
-  });
 
 /** A decision that the test makes later. */
 function decision<T>(): {readonly made: Promise<T>; readonly make: (value: T) => void} {
@@ -227,7 +166,7 @@ test.serial('8.3.2.3 B5 T12: who left before the end is not in the object, who i
 });
 
 test.serial('8.3.2.3 B5: subject and icon are in the object where group data is managed', async (t) => {
-  const {pf, conference} = await inGroup(t, {cpm: {groupData: true}});
+  const {pf, conference} = await inGroup(t, {config: {cpm: {groupData: true}}});
   conference.setSubject('Dinner & more', carolAddress);
   conference.setIcon('https://icons.example/a?b=1&c=2', daveAddress);
   await until(async () => {
@@ -309,7 +248,7 @@ test.serial(
 test.serial(
   '8.3.2.3 B8 B10 B11: a client that never answers the BYE is waited for no longer than a transaction',
   async (t) => {
-    const {pf, conference, bobs} = await inGroup(t, impatientServer);
+    const {pf, conference, bobs} = await inGroup(t, {config: impatientServer});
     bobs.call.onBye = () => Promise.resolve(undefined);
     t.is(await conference.remove(bobAddress), 200);
     await nothingIsLeft(pf);
@@ -321,7 +260,7 @@ test.serial(
   '8.3.2.3 B9 B10: on the client’s 200 the session is recorded as one of a group, with the author of each message; then the focus has its 200',
   async (t) => {
     const {pf, conference, carols, bob, bobs, carol} = await inGroup(t, {
-      served: {policy: {allowOfflineStorage: true}},
+      config: {served: {policy: {allowOfflineStorage: true}}},
     });
     await carols.sendText('hello', {dispositions: []});
     await bob.messages.first();

@@ -4,6 +4,7 @@ import {formatAcceptContact} from '../../codecs/sip-headers/accept-contact.ts';
 import {resourceListsIn} from '../../codecs/resource-lists.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {GroupSession} from '../../cpm/group-session.ts';
+import {CpmError} from '../../errors.ts';
 import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
 import type {IncomingInvite, SipDialog} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
@@ -13,7 +14,7 @@ import {hopOf, originatingCallIdPrefix, ownHeaders} from '../terminating/deliver
 import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {serviceUnavailable} from '../terminating/reasons.ts';
 import {isRecorded} from '../storage/record-session.ts';
-import {losesInvited, withList} from './group-invite.ts';
+import {withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {groupContact, groupOf} from './group-uri.ts';
 import {focusOf, Membership, type FocusOutcome} from './membership.ts';
@@ -159,11 +160,6 @@ async function begin(
   const {servedUser, conversationId, contributionId, offer, subject, senderAddress} = invitation;
   const where = {conversationId, contributionId, clause: 'CPM-CF 8.2.2'};
   const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
-  if (losesInvited(list)) {
-    log.info(where, 'a list of those to be invited is too long');
-    return invite.respond(513);
-  }
-
   const far = await media.openLeg({
     side: 'core',
     mode: 'hold',
@@ -207,11 +203,13 @@ async function begin(
     await focusDialog.bye({Reason: serviceUnavailable});
     await far.release();
   };
+  let membership: Membership | undefined;
   try {
     const remote = remoteMedia(bodyText(response), 'answer', far);
     far.connect(remote);
     await far.bound(policy.bindMilliseconds);
-    const membership = new Membership(context, {
+    membership = context.groups.of(servedUser, contributionId);
+    const group: GroupSession = {
       ...{servedUser, contributionId, conversationId, offer},
       standing: 'active',
       focus: focusOf(response) ?? invite.uri,
@@ -223,8 +221,9 @@ async function begin(
           : (known?.conference ?? unknownConference),
       node: policy.node,
       changedAt: clock.now(),
-    });
-    await membership.change({});
+    };
+    membership ??= new Membership(context, group);
+    await membership.change(group);
     const near = await openNear(context, invitation, far, bodyText(response));
     near.leg.connect(near.remote);
     let dialog: SipDialog;
@@ -241,6 +240,8 @@ async function begin(
   } catch (error) {
     log.info({...where, error}, 'a group session could not be joined on both sides');
     await end();
-    if (!invite.cancelled) await invite.respond(500).catch(() => undefined);
+    membership?.note({standing: 'inactive'});
+    const status = error instanceof CpmError && error.status >= 400 ? error.status : 500;
+    if (!invite.cancelled) await invite.respond(status).catch(() => undefined);
   }
 }

@@ -57,11 +57,10 @@ export class OriginatingSession {
     this.servedUser = servedUser;
     this.sender = canonicalAddress(recipientAddress) ?? recipientAddress;
     this.label = {conversationId, contributionId};
-    const owners = isRecorded(context, servedUser) ? {inviter: servedUser} : {};
     this.record = recordSession(
       context,
       () => recordableOf(invitation, servedUser, this.sender),
-      () => owners,
+      () => (isRecorded(context, servedUser) ? {inviter: servedUser} : {}),
     );
     this.#over = context.sessions.begin(this);
   }

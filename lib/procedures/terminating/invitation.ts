@@ -84,6 +84,7 @@ export function isCpmSession(request: SipRequestView): boolean {
 export function asksForGroupSession(request: SipRequestView): boolean {
   const service = request.header('P-Asserted-Service') ?? request.header('P-Preferred-Service');
   return (
+    /\brecipient-list-invite\b/i.test(request.header('Require') ?? '') ||
     asksForIcsi(request.header('Accept-Contact'), ICSI.sessionGroup) ||
     (service !== undefined && parseAssertedService(service).some((icsi) => isService(icsi, ICSI.sessionGroup)))
   );
