@@ -22,6 +22,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     terminatingMarker: sip.directionMarkers.terminating,
     inviteMilliseconds: sip.inviteSeconds * 1000,
     messageMilliseconds: sip.messageSeconds * 1000,
+    byeAnswer: sip.byeAnswerSeconds * 1000,
     byeWait: Math.max(500, sip.byeAnswerSeconds * 1000 - finishMilliseconds - 500),
     bindMilliseconds: relay.bindSeconds * 1000,
     refusals: cpm.refusalPolicy,

@@ -75,7 +75,8 @@ export function formatConferenceInfo({
   const content = [
     description === undefined ? '' : formatElement('conference-description', {}, formatDescription(description)),
     status === undefined ? '' : formatElement('conference-state', {}, formatStatus(status)),
-    users === undefined ? '' : formatElement('users', {state: users.state}, users.users.map(formatUser).join('')),
+    // One line each: SIP servers refuse a message with a line of 8 KiB.
+    users === undefined ? '' : formatElement('users', {state: users.state}, users.users.map(formatUser).join('\r\n')),
   ];
   const attributes = {xmlns: NAMESPACE, entity, state, version: version?.toString()};
   return `<?xml version="1.0" encoding="UTF-8"?>\r\n${formatElement('conference-info', attributes, content.join(''))}\r\n`;

@@ -71,7 +71,8 @@ export function formatResourceLists(entries: readonly ListEntry[]): string {
     ({copyControl, anonymize, count}) => copyControl !== undefined || anonymize !== undefined || count !== undefined,
   );
   const attributes = {xmlns: NAMESPACE, 'xmlns:cp': controlled ? COPY_CONTROL_NAMESPACE : undefined};
-  const list = formatElement('list', {}, entries.map(formatEntry).join(''));
+  // One line each: SIP servers refuse a message with a line of 8 KiB.
+  const list = formatElement('list', {}, entries.map(formatEntry).join('\r\n'));
   return `<?xml version="1.0" encoding="UTF-8"?>\r\n${formatElement('resource-lists', attributes, list)}\r\n`;
 }
 

@@ -48,7 +48,9 @@ export interface Policy {
   readonly inviteMilliseconds: number;
   /** How long the answer to a MESSAGE may take. */
   readonly messageMilliseconds: number;
-  /** How long the network's BYE waits for the client's answer where a record is to be written before the 200, which has a bound (8.3.2.3). */
+  /** Latest answer to a BYE, whatever still goes on (8.3.2.3). */
+  readonly byeAnswer: number;
+  /** How long the network's BYE waits for the client's answer where a record is to be written before the 200. */
   readonly byeWait: number;
   /** How long a client may take to bind its MSRP session after its 200. */
   readonly bindMilliseconds: number;

@@ -127,7 +127,7 @@ test('E9 RFC 5364 §4: a list is written in the schema’s form, and without the
     '<?xml version="1.0" encoding="UTF-8"?>\r\n' +
       '<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cp="urn:ietf:params:xml:ns:copycontrol"><list>' +
       '<entry uri="sip:bob@home.example?Session-Replaces=a%26b" cp:copyControl="to">' +
-      '<display-name>&quot;Bob&quot; &amp; Co.</display-name></entry>' +
+      '<display-name>&quot;Bob&quot; &amp; Co.</display-name></entry>\r\n' +
       '<entry uri="sip:anonymous@anonymous.invalid" cp:anonymize="false" cp:count="2"/></list></resource-lists>\r\n',
   );
   t.is(

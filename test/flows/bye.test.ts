@@ -150,7 +150,8 @@ test.serial(
     const all = await chatting(t, {config: impatientServer});
     all.answering.call.onBye = () => Promise.resolve(undefined);
     t.is(await all.chat.end(), 200);
-    await nothingIsLeft(all.pf);
+    // A server with timers of its own gives up after 32 s (RFC 3261 §17.1.2.2, Timer F).
+    await nothingIsLeft(all.pf, 40_000);
   },
 );
 
@@ -195,7 +196,10 @@ for (const [given, passed] of [
     async (t) => {
       const all = await chatting(t);
       t.is(await all.chat.end(given), 200);
-      t.deepEqual(await all.answering.ended, {by: 'peer', reason: passed});
+      const {by, reason} = await all.answering.ended;
+      t.is(by, 'peer');
+      // A SIP server may write blanks its own way.
+      t.is(reason?.replaceAll(/\s*([;=])\s*/g, '$1'), passed.replaceAll(/\s*([;=])\s*/g, '$1'));
       await nothingIsLeft(all.pf);
       t.like(await all.pf.status(), {ledger: {pending: 0}});
     },

@@ -3,7 +3,7 @@ import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import {headerOf, type SipResponse} from '../../lib/codecs/sip-message.ts';
 import type {Call} from '../../lib/phone/call.ts';
-import {chatMessage} from '../../lib/phone/chat-messages.ts';
+import {chatMessage, notificationMessage} from '../../lib/phone/chat-messages.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {MsrpSession} from '../../lib/phone/msrp-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
@@ -310,6 +310,28 @@ test.serial(
     // Nobody says when the ACK has had its effect; until then the new place is a stranger's.
     await until(async () => (await msrp.send(text('from the new place'), {contentType: 'message/cpim'})) === 200);
     await device.phone.messages.first((message) => message.text === 'from the new place');
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.1 E6: the client moves to another MSRP path during its delivery, and says from there that it has the message',
+  async (t) => {
+    t.timeout(60_000);
+    const pf = await deployment(t, {config: {cpm: {notificationWaitSeconds: 20}}});
+    const alice = await pf.alice();
+    await pf.register(alice);
+    const chat = await alice.startChat(bobAddress);
+    const {messageId} = await chat.sendText('kept', {dispositions: ['positive-delivery']});
+    const bob = await pf.bob({notifications: 'none'});
+    await pf.register(bob);
+    const {session} = await bob.messages.first();
+    const refreshed = await session.call.reinvite(said(session.call));
+    const {msrp, answer} = await moved({phone: bob, session});
+    t.is(answer.status, 200);
+    t.is(bodyOf(answer), bodyOf(refreshed));
+    t.is(await msrp.send(notificationMessage(messageId, 'delivered'), {contentType: 'message/cpim'}), 200);
+    t.is((await session.ended).reason, 'SIP;cause=200;text="Call completed"');
+    await alice.notifications.first((notification) => notification.messageId === messageId);
   },
 );
 

@@ -98,7 +98,7 @@ test.serial(
     answer();
     t.is(await end, 200);
     const objects = await objectsOf(pf);
-    t.like(await pf.pf.log.first(isRecorded), {clause: 'CPM-CF 8.5.2', conversationId});
+    t.like(await pf.pf.log.first(isRecorded, 30_000), {clause: 'CPM-CF 8.5.2', conversationId});
 
     t.deepEqual(kindsOf(objects).toSorted(), [
       ...['message received', 'message received', 'message received', 'message sent', 'notification sent'],
@@ -153,7 +153,7 @@ test.serial('8.3.2.3 B9 T7 T8: a client that never answers the BYE hinders no re
   const {pf, chat, answering} = await chatting(t, {...allowed, ...impatientServer});
   answering.call.onBye = () => Promise.resolve(undefined);
   t.is(await chat.end(), 200);
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   t.is((await objectsOf(pf)).length, 3);
 });
 
@@ -168,21 +168,21 @@ test.serial('8.3.2.3 B9: a BYE that is repeated records nothing twice', async (t
   const both = [chat.call.request('BYE'), chat.call.request('BYE')];
   answer();
   t.true((await Promise.all(both)).some((response) => response.status === 200));
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   t.is((await objectsOf(pf)).length, 3);
 });
 
 test.serial('8.5.2 8.2.2.3: a session that its client ends is recorded', async (t) => {
   const {pf, answering} = await chatting(t);
   t.is(await answering.end(), 200);
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   t.deepEqual(await texts(pf, await objectsOf(pf)), ['hello', 'hello yourself']);
 });
 
 test.serial('8.5.2: a session whose inviter is gone without a word is recorded', async (t) => {
   const {pf, chat} = await chatting(t);
   chat.msrp.connection?.destroy();
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   t.deepEqual(await texts(pf, await objectsOf(pf)), ['hello', 'hello yourself']);
 });
 
@@ -221,7 +221,7 @@ test.serial(
     await bob.close();
     t.true((await chat.sendText('kept', {dispositions: []})).accepted);
     t.is(await chat.end(), 200);
-    await pf.pf.log.first(isRecorded);
+    await pf.pf.log.first(isRecorded, 30_000);
     const ofAlice = await recordedObjects(pf, aliceAddress, conversationId);
     t.deepEqual(kindsOf(ofAlice).toSorted(), [...['message received', 'message sent', 'message sent', 'session-info']]);
     t.deepEqual(kindsOf(await objectsOf(pf)).toSorted(), ['message received', 'message sent', 'session-info']);
@@ -247,7 +247,7 @@ test.serial(
     t.true((await half).accepted);
     t.true((await chat.sendText('kept', {dispositions: []})).accepted);
     t.is(await chat.end(), 200);
-    await pf.pf.log.first(isRecorded);
+    await pf.pf.log.first(isRecorded, 30_000);
     t.deepEqual(await texts(pf, await objectsOf(pf)), ['hello', 'hello yourself']);
 
     const back = await pf.bob();
@@ -272,7 +272,7 @@ test.serial('8.5.2: what waited for a phone that was off is recorded with what t
   const bob = await pf.bob();
   await pf.register(bob);
   await alice.notifications.first();
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   const objects = await objectsOf(pf);
   t.deepEqual(kindsOf(objects), ['session-info', 'message received', 'notification sent']);
   t.is(objects[1]?.imdnMessageId, messageId);
@@ -295,7 +295,7 @@ test.serial('8.5.2: what is recorded goes when its time is over, and with its us
   await next.sendText('short-lived', {dispositions: []});
   await bob.messages.first(({text}) => text === 'short-lived');
   t.is(await next.end(), 200);
-  await pf.pf.log.first(isRecorded);
+  await pf.pf.log.first(isRecorded, 30_000);
   await until(async () => (await recordedSessions(pf, bobAddress)).length === 0);
 });
 

@@ -77,11 +77,11 @@ export async function compare(sent: readonly SentMessage[], bob: Phone): Promise
   return faults.slice(0, 5);
 }
 
-export async function until(fits: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+export async function until(fits: () => Promise<boolean>, milliseconds = 10_000): Promise<void> {
+  for (let tries = 0; tries < milliseconds / 50; tries++) {
     if (await fits().catch(() => false)) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
-  throw new Error('not within ten seconds');
+  throw new Error(`not within ${milliseconds} ms`);
 }

@@ -28,6 +28,9 @@ export function participantsOf({conference, memberAddress}: GroupSession): reado
 export const isListShortened = (group: GroupSession): boolean =>
   fittingList(participantsOf(group), listOctets).shortened;
 
+/** Whether a list that says whom to invite would lose some of them: nobody can make up for it later. */
+export const losesInvited = (entries: readonly ListEntry[]): boolean => fittingList(entries, listOctets).omitted > 0;
+
 /** How an INVITE to a client comes about: for the group's own, with its headers and along its Route; or by the PF, which delivers. */
 export interface GroupInviteOrigin {
   readonly headers: Readonly<Record<string, string>>;

@@ -33,7 +33,7 @@ import {comeBack} from './come-back.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
 import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
-import {participantsOf} from './group-invite.ts';
+import {losesInvited, participantsOf} from './group-invite.ts';
 import {queuedGroupState} from './group-state-object.ts';
 import {notForwarded} from './not-forwarded.ts';
 
@@ -322,6 +322,8 @@ export class Membership {
       return {status: 503};
     }
 
+    if (kind === 'restart' && losesInvited(participantsOf(this.#record)))
+      log.warn(where, 'a group is started again by a list that does not name all of its participants');
     const local = localOffer(this.#record.offer, leg, policy.maxMessageBytes);
     const outcome = await sip.invite(focusInvite(this.#context, this.#record, local.text, kind)).outcome;
     if (outcome.kind !== 'accepted') {

@@ -14,7 +14,7 @@ import {hopOf, originatingCallIdPrefix, ownHeaders} from '../terminating/deliver
 import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {serviceUnavailable} from '../terminating/reasons.ts';
 import {isRecorded} from '../storage/record-session.ts';
-import {withList} from './group-invite.ts';
+import {losesInvited, withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {groupContact, groupOf} from './group-uri.ts';
 import {focusOf, Membership, type FocusOutcome} from './membership.ts';
@@ -160,6 +160,11 @@ async function begin(
   const {servedUser, conversationId, contributionId, offer, subject, senderAddress} = invitation;
   const where = {conversationId, contributionId, clause: 'CPM-CF 8.2.2'};
   const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
+  if (losesInvited(list)) {
+    log.info(where, 'a list of those to be invited is too long');
+    return invite.respond(513);
+  }
+
   const far = await media.openLeg({
     side: 'core',
     mode: 'hold',

@@ -57,10 +57,11 @@ export class OriginatingSession {
     this.servedUser = servedUser;
     this.sender = canonicalAddress(recipientAddress) ?? recipientAddress;
     this.label = {conversationId, contributionId};
+    const owners = isRecorded(context, servedUser) ? {inviter: servedUser} : {};
     this.record = recordSession(
       context,
       () => recordableOf(invitation, servedUser, this.sender),
-      () => (isRecorded(context, servedUser) ? {inviter: servedUser} : {}),
+      () => owners,
     );
     this.#over = context.sessions.begin(this);
   }

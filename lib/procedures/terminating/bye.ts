@@ -37,8 +37,8 @@ export async function byeOfNetwork(
   // step 2.b.iv, 2.c
   const passed = cause === 'absent' || reason === undefined ? completed : reason;
   const told = Promise.all(session.takeApart(passed).map(async (dialog) => dialog.bye({Reason: passed})));
-  // step 2.d: a client that does not answer leaves time for the record before the 200
-  await (session.record === undefined ? told : Promise.race([told, pause(clock, policy.byeWait)]));
+  // step 2.d: a client that does not answer leaves time for the record before the 200, and is not waited for after it
+  await Promise.race([told, pause(clock, session.record === undefined ? policy.byeAnswer : policy.byeWait)]);
   await session.record?.finish();
   // step 2.e happens when this resolves, 2.f after it
   hooks.afterBye?.({...viewOfSession(session), by: 'network', reason});

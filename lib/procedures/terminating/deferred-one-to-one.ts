@@ -12,7 +12,8 @@ import {cpmDevices} from '../registration/served-users.ts';
 import {notifySender} from '../made-notification.ts';
 import {isRecorded, recordSession} from '../storage/record-session.ts';
 import {viewOfDelivery} from '../views.ts';
-import {offerFor} from '../session-description.ts';
+import {renegotiate} from '../renegotiation.ts';
+import {bodyText, localOffer, offerFor} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {sendBacklog, type BacklogResult} from './backlog.ts';
 import {sendWithoutSession} from './by-message.ts';
@@ -244,6 +245,11 @@ async function overSession(
     return Promise.resolve(undefined);
   };
   rememberDialog(context, servedUser, dialog);
+  // A client may move in the middle of its delivery, too; there is nobody else whom that concerns.
+  const {direction} = deliveryForm(policy, device, first);
+  const local = localOffer(session.offer, leg, policy.maxMessageBytes, direction);
+  const alone = {party: {dialog, leg, local, remote: bodyText(response)}, other: undefined, lost: () => undefined};
+  dialog.onModify = async (request) => renegotiate(context, alone, request);
   // Where each message came from that did not come as the first one did.
   const others = new Map<string, OriginalSession>();
   const onOffered = ({imdnMessageId, session: from}: DeferredMessage): void => {
