@@ -1,5 +1,5 @@
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
-import {sipCause} from '../../codecs/sip-headers/reason.ts';
+import {formatReason, parseReason, sipCause, type Reason} from '../../codecs/sip-headers/reason.ts';
 import type {SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import type {Party} from '../party.ts';
@@ -36,13 +36,21 @@ export async function byeOfFocus(
   }
 
   // step 2.c
-  await parties.client?.dialog.bye({Reason: cause === 'absent' || reason === undefined ? completed : reason});
+  await parties.client?.dialog.bye({Reason: reason === undefined ? completed : sipFirst(reason)});
   // step 2.d
   await membership.recorded();
   // step 2.e happens when this resolves, 2.f after it
   hooks.afterBye?.({...viewOfSession(membership), by: 'network', reason});
   queueMicrotask(() => void membership.release(parties));
   return undefined;
+}
+
+/** The same with the value of protocol SIP in front: SIP servers (drachtio) let the first one alone pass, and clients look for that one. */
+function sipFirst(reason: string): string {
+  if (sipCause(reason) === 'other') return reason;
+  const isSip = ({protocol}: Reason): boolean => protocol.toUpperCase() === 'SIP';
+  const values = parseReason(reason);
+  return formatReason(...values.filter(isSip), ...values.filter((value) => !isSip(value)));
 }
 
 /** Bounded by the store's own time; a store that is away does not keep the session from ending. */
