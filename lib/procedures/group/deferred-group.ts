@@ -115,5 +115,8 @@ export async function deliverGroup(
   const first = isListShortened(membership.record)
     ? groupStateMessage(context, membership.record, `participants-${dialog.id}`)
     : undefined;
-  return (await membership.admit(party, remote, {lease, first})) ? 'done' : kept;
+  const admitted = membership.admit(party, remote, {lease, first});
+  // Another node stands in it, or did: this one joins for the user, and the focus ends his former session.
+  if (membership.focus === undefined && record.standing === 'active') void membership.start('rejoin');
+  return (await admitted) ? 'done' : kept;
 }

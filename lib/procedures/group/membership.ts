@@ -25,7 +25,7 @@ import {isRecorded, recordSession, type SessionRecord} from '../storage/record-s
 import {farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
-import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
+import {completed, completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import {noteRelayed} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
@@ -57,6 +57,8 @@ export type FocusOutcome = 'joined' | {readonly status: number};
 export class Membership {
   readonly #context: Context;
   #record: GroupSession;
+  /** Of the record as it was read, or as it was written last. */
+  #storedAt: number;
   #focus: Party | undefined;
   #client: Party | undefined;
   #pairing: Pairing | undefined;
@@ -76,6 +78,7 @@ export class Membership {
   constructor(context: Context, record: GroupSession) {
     this.#context = context;
     this.#record = record;
+    this.#storedAt = record.changedAt;
   }
 
   get record(): GroupSession {
@@ -118,16 +121,41 @@ export class Membership {
 
   /** Changes what is known of the group, durably. Rejects with `CPM_STORE_AWAY`; what is known here has changed even so. */
   async change(change: Partial<Omit<GroupSession, 'servedUser' | 'contributionId'>>): Promise<void> {
-    const {store, clock, policy} = this.#context;
+    return this.#write(change, () => Promise.resolve(false));
+  }
+
+  async #write(change: Parameters<Membership['change']>[0], isNotOurs: () => Promise<boolean>): Promise<void> {
+    const {store, clock, policy, log} = this.#context;
     this.#record = {...this.#record, ...change, node: policy.node, changedAt: clock.now()};
-    const written = this.#writing.catch(() => undefined).then(async () => store.groupSessions.put(this.#record));
+    const written = this.#writing
+      .catch(() => undefined)
+      .then(async () => {
+        const record = this.#record;
+        if (await isNotOurs()) {
+          log.info(this.label, 'another node has come into a group in place of this one; its word counts');
+          return;
+        }
+
+        await store.groupSessions.put(record);
+        this.#storedAt = record.changedAt;
+      });
     this.#writing = written;
     await written;
   }
 
-  /** The same where nobody waits for it: the store's own availability says that it is away. */
+  /** Whether another node has written since: it has joined for the user, whose former session the focus then ends. */
+  async #isElsewhere(): Promise<boolean> {
+    const {store, policy} = this.#context;
+    const stored = await store.groupSessions.get(this.#record.servedUser, this.#record.contributionId);
+    return stored !== undefined && stored.node !== policy.node && stored.changedAt !== this.#storedAt;
+  }
+
+  /**
+   * The same where nobody waits for it: the store's own availability says that it is away. Not where the user is in the group on another node by
+   * now.
+   */
   note(change: Parameters<Membership['change']>[0]): void {
-    this.change(change).catch((error: unknown) => {
+    this.#write(change, async () => this.#isElsewhere()).catch((error: unknown) => {
       this.#context.log.warn({...this.label, error}, 'what is known of a group could not be written down');
     });
   }
@@ -307,6 +335,8 @@ export class Membership {
   async #start(kind: FocusInviteKind): Promise<FocusOutcome> {
     const {media, sip, policy, log} = this.#context;
     const where = {...this.label, clause: 'CPM-CF 8.2.2.7', kind};
+    // He may leave while the focus is asked.
+    const before = this.#record.standing;
     let leg: Leg;
     try {
       leg = await media.openLeg({
@@ -322,6 +352,10 @@ export class Membership {
       return {status: 503};
     }
 
+    // From here on it is this node that stands in the group, whatever the one before hears of its end.
+    await this.change({}).catch((error: unknown) => {
+      log.info({...where, error}, 'what is known of a group could not be written down');
+    });
     if (kind === 'restart' && losesInvited(participantsOf(this.#record)))
       log.warn(where, 'a group is started again by a list that does not name all of its participants');
     const local = localOffer(this.#record.offer, leg, policy.maxMessageBytes);
@@ -334,6 +368,11 @@ export class Membership {
     }
 
     const {dialog, response} = outcome;
+    if (this.#record.standing !== before && this.#record.standing === 'left') {
+      await Promise.all([dialog.bye({Reason: completed}), leg.release()]);
+      return {status: 480};
+    }
+
     try {
       const remote = remoteMedia(bodyText(response), 'answer', leg);
       leg.connect(remote);

@@ -1,0 +1,76 @@
+/** A group of a user whose requests come to another node than the one that stands in it for him. */
+import test from 'ava';
+import type {ExecutionContext} from 'ava';
+import {bobAddress, deployment} from '../support/deployment.ts';
+import {
+  bobWasThere,
+  groupDeployment,
+  groupUri,
+  ids,
+  invitesOfBob,
+  isMissed,
+  knownGroup,
+} from '../support/group-deployment.ts';
+import {mongoName, startMongo, testWithMongo} from '../support/mongo.ts';
+import {until} from '../support/persistent-sender.ts';
+
+const withMongo = testWithMongo(test);
+const texts = ['one', 'two', 'three'];
+
+/** Node A stands in a group for Bob, who is off and has missed something; from now on the core turns to node B. */
+async function moved(t: ExecutionContext, database: string) {
+  t.timeout(120_000);
+  const mongo = await startMongo();
+  t.teardown(async () => mongo.stop());
+  const config = {store: {kind: 'mongodb', uri: mongo.uri, database: `${database}_${process.pid}`}};
+  const group = await groupDeployment(t, {config, focus: {keepsForAbsent: true}});
+  const {pf: a} = group;
+  const b = await deployment(t, {config, beside: a});
+  a.core.pf = a.uri;
+  const {conference, carols} = await bobWasThere(group);
+  await isMissed(a, carols, texts);
+  a.core.pf = b.uri;
+  const bob = await b.bob();
+  /** What he missed came, in order, and so does what is said now; node B is the one that stands for him. */
+  const arrives = async () => {
+    await bob.messages.first(({text}) => text === 'three', 30_000);
+    await b.pf.log.first(({msg}) => msg === 'a client is joined with his group');
+    await carols.sendText('live');
+    await bob.messages.first(({text}) => text === 'live');
+    t.deepEqual(
+      bob.messages.items.map(({text}) => text),
+      [...texts, 'live'],
+    );
+    t.is(invitesOfBob(group).length, 1);
+    t.true(conference.isMember(bobAddress));
+    await a.pf.log.first(({msg}) => msg === 'the network ends a group session');
+    await a.pf.log.first(({msg}) => msg.startsWith('another node has come into a group'));
+    await until(async () => {
+      const known = await knownGroup(b, bobAddress, ids.contributionId);
+      return known?.standing === 'active' && known.node.endsWith(b.folder.split('/').at(-1) ?? '');
+    });
+    t.is(bob.repetitions.items.length, 0);
+  };
+  return {...group, a, b, bob, arrives};
+}
+
+withMongo(
+  `8.3.2.9.1.3 D1 D5 T36: a re-join at a node that is not in the group joins there, with all that waits; the other node yields (${mongoName})`,
+  async (t) => {
+    const {a, b, bob, arrives} = await moved(t, 'rejoined');
+    a.core.pf = undefined;
+    await bob.register();
+    a.core.pf = b.uri;
+    await bob.startGroup(groupUri(b), ids);
+    await arrives();
+  },
+);
+
+withMongo(
+  `8.3.2.9.1.2 C9 T36: a delivery by a node that is not in the active group joins the client there; the other node yields (${mongoName})`,
+  async (t) => {
+    const {b, bob, arrives} = await moved(t, 'delivered');
+    await b.register(bob);
+    await arrives();
+  },
+);
