@@ -14,7 +14,8 @@ import {passedBack, readInvitation, type Invitation} from '../terminating/invita
 import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
-import {focusOf, Membership} from './membership.ts';
+import {focusOf} from './group-uri.ts';
+import {Membership} from './membership.ts';
 
 /**
  * A focus invites a served user: his devices are rung in its name, and where none takes it the PF stands in the group for him, keeping what is said.

@@ -1,9 +1,10 @@
-import {formatContact} from '../../codecs/sip-headers/contact.ts';
+import {formatContact, isFocus, parseContacts} from '../../codecs/sip-headers/contact.ts';
 import {parseSipUri} from '../../codecs/sip-headers/sip-uri.ts';
 import {opaqueId} from '../../codecs/sip-headers/cpm-ids.ts';
 import type {GroupSession} from '../../cpm/group-session.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import {resolveEscapes} from '../../cpm/percent-escapes.ts';
+import type {SipMessageView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 
 /** Names the group in our own URI: a client that re-joins by it reaches the PF, which knows the focus. */
@@ -22,4 +23,11 @@ export function groupOf({sip}: Pick<Context, 'sip'>, uri: string): string | unde
   if (!/^sips?:/i.test(uri) || !sip.isOwn(uri)) return undefined;
   const value = parseSipUri(uri).params.get(parameter);
   return value === undefined ? undefined : opaqueId(resolveEscapes(value));
+}
+
+/** The session identity that a focus gives in its Contact (T46). */
+export function focusOf(message: Pick<SipMessageView, 'header'>): string | undefined {
+  const header = message.header('Contact');
+  const [contact] = header === undefined ? [] : parseContacts(header);
+  return contact !== undefined && isFocus(contact) ? contact.uri : undefined;
 }

@@ -1,40 +1,26 @@
-import {isFocus, parseContacts} from '../../codecs/sip-headers/contact.ts';
-import {canonicalAddress} from '../../cpm/address.ts';
-import {beforeTeardown, noteDepartures, type ConferenceState, type Departures} from '../../cpm/conference-state.ts';
-import type {OriginalSession} from '../../cpm/deferred-message.ts';
-import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
-import {CpmError} from '../../errors.ts';
-import type {
-  Leg,
-  LegEnd,
-  OfferedMessage,
-  OutgoingMessage,
-  Pairing,
-  RemoteMedia,
-  Verdict,
-} from '../../ports/media-plane.ts';
+import type {ConferenceState} from '../../cpm/conference-state.ts';
+import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
 import {pause} from '../../ports/clock.ts';
-import type {SipMessageView} from '../../ports/sip.ts';
-import type {Context} from '../context.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
-import {bodyText, localOffer, remoteMedia} from '../session-description.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
-import {isRecorded, recordSession, type SessionRecord} from '../storage/record-session.ts';
+import {recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
-import {completed, completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
+import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import {noteRelayed} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
+import {KnownGroup} from './known-group.ts';
 import {comeBack} from './come-back.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
-import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
+import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
-import {losesInvited, participantsOf} from './group-invite.ts';
+import {participantsOf} from './group-invite.ts';
 import {queuedGroupState} from './group-state-object.ts';
+import {seekFocus} from './seek-focus.ts';
 import {notForwarded} from './not-forwarded.ts';
 
 /** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
@@ -54,11 +40,7 @@ export type FocusOutcome = 'joined' | {readonly status: number};
  *
  * @clause CPM-CF 8.3.2.9.1.2 C9 C10
  */
-export class Membership {
-  readonly #context: Context;
-  #record: GroupSession;
-  /** Of the record as it was read, or as it was written last. */
-  #storedAt: number;
+export class Membership extends KnownGroup {
   #focus: Party | undefined;
   #client: Party | undefined;
   #pairing: Pairing | undefined;
@@ -68,35 +50,10 @@ export class Membership {
   /** Why the group cannot be had, to the client who is about to be told. */
   #refusal: {readonly client: Party; readonly status: number; lastWord: Promise<unknown>} | undefined;
   #events: ConferenceEvents | undefined;
-  #writing: Promise<void> = Promise.resolve();
   #keeping: Promise<unknown> = Promise.resolve();
   #over: (() => void) | undefined;
-  #departures: Departures | undefined;
   #recording: SessionRecord | undefined;
   #comingBack = false;
-
-  constructor(context: Context, record: GroupSession) {
-    this.#context = context;
-    this.#record = record;
-    this.#storedAt = record.changedAt;
-  }
-
-  get record(): GroupSession {
-    return this.#record;
-  }
-
-  get servedUser(): string {
-    return this.#record.servedUser;
-  }
-
-  /** Key of the group in the served user's queue. */
-  get sender(): string {
-    return groupSender(this.#record.contributionId);
-  }
-
-  get label(): {readonly conversationId: string; readonly contributionId: string} {
-    return {conversationId: this.#record.conversationId, contributionId: this.#record.contributionId};
-  }
 
   get focus(): Party | undefined {
     return this.#focus;
@@ -106,68 +63,14 @@ export class Membership {
     return this.#client;
   }
 
-  /** What a message that is kept repeats of the group's session. */
-  get original(): OriginalSession {
-    const {memberAddress, focus, subject, offer} = this.#record;
-    return {
-      ...this.label,
-      recipientAddress: memberAddress,
-      senderAddress: focus,
-      senderInstance: undefined,
-      subject,
-      offer,
-    };
-  }
-
-  /** Changes what is known of the group, durably. Rejects with `CPM_STORE_AWAY`; what is known here has changed even so. */
-  async change(change: Partial<Omit<GroupSession, 'servedUser' | 'contributionId'>>): Promise<void> {
-    return this.#write(change, () => Promise.resolve(false));
-  }
-
-  async #write(change: Parameters<Membership['change']>[0], isNotOurs: () => Promise<boolean>): Promise<void> {
-    const {store, clock, policy, log} = this.#context;
-    this.#record = {...this.#record, ...change, node: policy.node, changedAt: clock.now()};
-    const written = this.#writing
-      .catch(() => undefined)
-      .then(async () => {
-        const record = this.#record;
-        if (await isNotOurs()) {
-          log.info(this.label, 'another node has come into a group in place of this one; its word counts');
-          return;
-        }
-
-        await store.groupSessions.put(record);
-        this.#storedAt = record.changedAt;
-      });
-    this.#writing = written;
-    await written;
-  }
-
-  /** Whether another node has written since: it has joined for the user, whose former session the focus then ends. */
-  async #isElsewhere(): Promise<boolean> {
-    const {store, policy} = this.#context;
-    const stored = await store.groupSessions.get(this.#record.servedUser, this.#record.contributionId);
-    return stored !== undefined && stored.node !== policy.node && stored.changedAt !== this.#storedAt;
-  }
-
-  /**
-   * The same where nobody waits for it: the store's own availability says that it is away. Not where the user is in the group on another node by
-   * now.
-   */
-  note(change: Parameters<Membership['change']>[0]): void {
-    this.#write(change, async () => this.#isElsewhere()).catch((error: unknown) => {
-      this.#context.log.warn({...this.label, error}, 'what is known of a group could not be written down');
-    });
-  }
-
   /** A dialog with the focus stands. One that stood before, in an earlier conference of the group, goes. */
   stand(party: Party, remote: RemoteMedia): void {
     const before = this.#focus;
     this.#focus = party;
     this.#begin();
-    rememberDialog(this.#context, this.servedUser, party.dialog);
+    rememberDialog(this.context, this.servedUser, party.dialog);
     party.dialog.onBye = async (bye, by) => {
-      if (by === 'peer') return byeOfFocus(this.#context, this, party, bye);
+      if (by === 'peer') return byeOfFocus(this.context, this, party, bye);
       queueMicrotask(() => {
         if (this.#focus === party) void this.loseFocus(serviceUnavailable);
       });
@@ -175,7 +78,7 @@ export class Membership {
     };
     party.dialog.onModify = async (request) =>
       renegotiate(
-        this.#context,
+        this.context,
         {party, other: this.#client, lost: () => void this.dropClient(serviceUnavailable)},
         request,
       );
@@ -196,7 +99,7 @@ export class Membership {
     this.#pairing = undefined;
     this.#relayed = false;
     this.#endEvents();
-    this.#events = watchConference(this.#context, this, (conference, version) => {
+    this.#events = watchConference(this.context, this, (conference, version) => {
       this.#changed(conference, version);
     });
     // A client that has been waiting for it is let in behind what came meanwhile.
@@ -220,16 +123,16 @@ export class Membership {
     this.#pairing = undefined;
     this.#begin();
     if (before !== undefined) void this.#end(before, completedElsewhere);
-    rememberDialog(this.#context, this.servedUser, party.dialog);
-    party.dialog.onBye = async (bye) => byeOfMember(this.#context, this, party, bye);
+    rememberDialog(this.context, this.servedUser, party.dialog);
+    party.dialog.onBye = async (bye) => byeOfMember(this.context, this, party, bye);
     party.dialog.onModify = async (request) =>
       renegotiate(
-        this.#context,
+        this.context,
         {party, other: this.#focus, lost: () => void this.loseFocus(serviceUnavailable)},
         request,
       );
     party.leg.onNotificationRelayed = (content) => {
-      void noteRelayed(this.#context, {author: this.servedUser, about: this.sender, content});
+      void noteRelayed(this.context, {author: this.servedUser, about: this.sender, content});
     };
     this.#recording?.follow(party.leg, 'invited');
     party.leg.onMessage = async (message) => this.#fromClient(party, message);
@@ -248,12 +151,12 @@ export class Membership {
 
   async #letIn(party: Party, lease: UserLease | undefined, first: OutgoingMessage | undefined): Promise<boolean> {
     try {
-      await party.leg.bound(this.#context.policy.bindMilliseconds);
+      await party.leg.bound(this.context.policy.bindMilliseconds);
       if (first !== undefined) void party.leg.send(first);
       // A delivery of the same group that is under way elsewhere gives way to the client who came by himself (T52).
       if (await this.#splice(party, lease, this.sender)) return true;
     } catch (error) {
-      this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
+      this.context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
     }
 
     if (this.#client === party)
@@ -266,12 +169,12 @@ export class Membership {
     const work = async (held: UserLease): Promise<boolean> => {
       if (this.#client !== client) return false;
       const until = this.#focus === undefined ? 'empty' : 'caught-up';
-      if (!(await sendGroupBacklog(this.#context, this, client, held, until))) return false;
+      if (!(await sendGroupBacklog(this.context, this, client, held, until))) return false;
       for (let focus = this.#focus; focus !== undefined && !this.#relayed; focus = this.#focus) {
         if (this.#client !== client) return false;
         const pairing = await focus.leg.pair(client.leg);
         await this.#keeping;
-        const sent = await sendGroupBacklog(this.#context, this, client, held, 'empty');
+        const sent = await sendGroupBacklog(this.context, this, client, held, 'empty');
         if (!sent || this.#client !== client || this.#focus !== focus) {
           pairing.undo();
           if (!sent || this.#client !== client) return false;
@@ -281,7 +184,7 @@ export class Membership {
         this.#pairing = pairing;
         this.#relayed = true;
         pairing.open();
-        this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
+        this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
       }
 
       return this.#client === client;
@@ -296,7 +199,7 @@ export class Membership {
     wish: string | undefined,
   ): Promise<boolean> {
     while (this.#client === client) {
-      const done = await this.#context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
+      const done = await this.context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
       if (done !== undefined) return done;
     }
 
@@ -314,7 +217,7 @@ export class Membership {
       this.#splicing = Promise.allSettled([splicing]);
       if (await splicing) return;
     } catch (error) {
-      this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
+      this.context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
     }
 
     if (this.#client === client) await this.dropClient(serviceUnavailable);
@@ -333,69 +236,19 @@ export class Membership {
   }
 
   async #start(kind: FocusInviteKind): Promise<FocusOutcome> {
-    const {media, sip, policy, log} = this.#context;
-    const where = {...this.label, clause: 'CPM-CF 8.2.2.7', kind};
-    // He may leave while the focus is asked.
-    const before = this.#record.standing;
-    let leg: Leg;
-    try {
-      leg = await media.openLeg({
-        side: 'core',
-        mode: 'hold',
-        label: this.label,
-        ...(this.#client === undefined ? {} : {near: this.#client.leg}),
-        copies: this.isRecorded,
-        maxMessageBytes: policy.maxMessageBytes,
-      });
-    } catch (error) {
-      log.warn({...where, error}, 'no MSRP session for a focus');
-      return {status: 503};
-    }
-
-    // From here on it is this node that stands in the group, whatever the one before hears of its end.
-    await this.change({}).catch((error: unknown) => {
-      log.info({...where, error}, 'what is known of a group could not be written down');
-    });
-    if (kind === 'restart' && losesInvited(participantsOf(this.#record)))
-      log.warn(where, 'a group is started again by a list that does not name all of its participants');
-    const local = localOffer(this.#record.offer, leg, policy.maxMessageBytes);
-    const outcome = await sip.invite(focusInvite(this.#context, this.#record, local.text, kind)).outcome;
-    if (outcome.kind !== 'accepted') {
-      await leg.release();
-      const status = outcome.kind === 'refused' ? outcome.response.status : 408;
-      log.info({...where, status}, 'the focus does not take the user into the group');
-      return {status};
-    }
-
-    const {dialog, response} = outcome;
-    if (this.#record.standing !== before && this.#record.standing === 'left') {
-      await Promise.all([dialog.bye({Reason: completed}), leg.release()]);
-      return {status: 480};
-    }
-
-    try {
-      const remote = remoteMedia(bodyText(response), 'answer', leg);
-      leg.connect(remote);
-      await leg.bound(policy.bindMilliseconds);
-      this.note({standing: 'active', focus: focusOf(response) ?? this.#record.focus});
-      this.stand({dialog, leg, local, remote: bodyText(response)}, remote);
-      log.info(where, 'the user is in the group again');
-      return 'joined';
-    } catch (error) {
-      log.info({...where, error}, "the focus's answer leads nowhere");
-      await dialog.bye({Reason: serviceUnavailable});
-      await leg.release();
-      return {status: error instanceof CpmError && error.status >= 400 ? error.status : 500};
-    }
+    const sought = await seekFocus(this.context, this, kind);
+    if ('status' in sought) return sought;
+    this.stand(sought.party, sought.remote);
+    return 'joined';
   }
 
   /** Nobody takes it live: kept for the user, who is told of it. */
   async #keep(message: OfferedMessage): Promise<Verdict> {
-    const kept = deferMessage(this.#context, this, message);
+    const kept = deferMessage(this.context, this, message);
     this.#keeping = Promise.all([this.#keeping, kept]).then(() => undefined);
     const verdict = await kept;
     if (verdict === 'accepted' && this.#client === undefined)
-      this.#context.deliveries.trigger(this.servedUser, 'message');
+      this.context.deliveries.trigger(this.servedUser, 'message');
     return verdict;
   }
 
@@ -405,7 +258,7 @@ export class Membership {
   async #fromClient(client: Party, message: OfferedMessage): Promise<Verdict> {
     if (this.#client !== client) return 481;
     const content = {contentType: message.contentType, bytes: message.bytes};
-    await noteNotifications(this.#context, {author: this.servedUser, about: this.sender, content});
+    await noteNotifications(this.context, {author: this.servedUser, about: this.sender, content});
     const outcome = this.#refusal ?? (this.#focus === undefined ? await this.start('restart') : 'joined');
     if (outcome !== 'joined') return this.#cannotForward(client, content, outcome.status);
     const answer = await this.#focus?.leg.send(content);
@@ -425,7 +278,7 @@ export class Membership {
     status: number,
   ): Promise<Verdict> {
     void this.refuseClient(client, status);
-    const told = notForwarded(this.#context, this, client.leg, content);
+    const told = notForwarded(this.context, this, client.leg, content);
     if (this.#refusal !== undefined) this.#refusal.lastWord = told;
     return told;
   }
@@ -440,7 +293,7 @@ export class Membership {
     for (let last: unknown; last !== refusal.lastWord;) {
       last = refusal.lastWord;
       await last;
-      await pause(this.#context.clock, quietMilliseconds);
+      await pause(this.context.clock, quietMilliseconds);
     }
 
     this.#refusal = undefined;
@@ -457,10 +310,10 @@ export class Membership {
     if (client === undefined) return;
     this.#client = undefined;
     this.#unpair();
-    this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2'}, 'the PF stays in a group for its user');
+    this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2'}, 'the PF stays in a group for its user');
     await this.#end(client, reason);
     this.#settle();
-    this.#context.deliveries.later(this.servedUser);
+    this.context.deliveries.later(this.servedUser);
   }
 
   /** The dialog with the focus is lost, and nobody ended the session: the PF comes back. */
@@ -477,9 +330,9 @@ export class Membership {
   async comeBack(): Promise<void> {
     if (this.#comingBack || this.#focus !== undefined) return;
     this.#comingBack = true;
-    this.#context.groups.add(this);
+    this.context.groups.add(this);
     this.#settle();
-    await comeBack(this.#context, this);
+    await comeBack(this.context, this);
     this.#comingBack = false;
     this.#settle();
   }
@@ -500,7 +353,7 @@ export class Membership {
     await this.#keeping;
     for (const party of [parties.focus, parties.client]) {
       if (party === undefined) continue;
-      forgetDialog(this.#context, party.dialog);
+      forgetDialog(this.context, party.dialog);
       await party.leg.release();
     }
 
@@ -515,23 +368,9 @@ export class Membership {
     await this.release(parties);
   }
 
-  /** Whether the served user's sessions are recorded (8.5.2): their legs are opened with copies then. */
-  get isRecorded(): boolean {
-    return isRecorded(this.#context, this.servedUser);
-  }
-
   /** Resolves when what was said so far is in the message store, where it is recorded; or after a while. Never rejects. */
   async recorded(): Promise<void> {
     await this.#recording?.finish();
-  }
-
-  /** The conference as it was before the focus began to take it down (T12). */
-  conferenceBeforeEnd(): ConferenceState {
-    const own = canonicalAddress(this.#record.memberAddress);
-    return beforeTeardown(this.#record.conference, this.#departures, {
-      isOwn: ({entity, yourOwn}) => yourOwn === true || canonicalAddress(entity) === own,
-      at: this.#context.clock.now(),
-    });
   }
 
   /** Resolves once everything that the focus sent so far is stored, or refused. */
@@ -540,23 +379,19 @@ export class Membership {
   }
 
   #changed(conference: ConferenceState, version: string): void {
-    const known = this.#record.conference;
-    this.#departures = noteDepartures(this.#departures, {before: known, after: conference}, this.#context.clock.now());
-    this.note({conference});
-    const {groupData} = this.#context.policy;
-    const isKept = this.#client === undefined && this.#focus !== undefined;
-    if (!isKept || !isNews(known, conference, this.#record.memberAddress, groupData)) return;
-    const message = queuedGroupState(this.#context, this.#record, this.original, version);
+    const isNews = this.learn(conference);
+    if (!isNews || this.#client !== undefined || this.#focus === undefined) return;
+    const message = queuedGroupState(this.context, this.record, this.original, version);
     if (message === undefined) return;
     const where = {...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C8'};
     this.#keeping = Promise.all([
       this.#keeping,
-      this.#context.store.deferredQueue.enqueue([message]).then(
+      this.context.store.deferredQueue.enqueue([message]).then(
         () => {
-          this.#context.log.info(where, 'a change of a group is kept for its user');
+          this.context.log.info(where, 'a change of a group is kept for its user');
         },
         (error: unknown) => {
-          this.#context.log.warn({...where, error}, 'a change of a group could not be kept for its user');
+          this.context.log.warn({...where, error}, 'a change of a group could not be kept for its user');
         },
       ),
     ]).then(() => undefined);
@@ -569,19 +404,19 @@ export class Membership {
   }
 
   #begin(): void {
-    this.#context.groups.add(this);
+    this.context.groups.add(this);
     this.#recording ??= recordSession(
-      this.#context,
+      this.context,
       () => ({
         ...this.label,
-        inviter: this.#record.focus,
+        inviter: this.record.focus,
         invited: this.servedUser,
-        subject: this.#record.subject,
-        group: participantsOf(this.#record).map(({uri}) => uri),
+        subject: this.record.subject,
+        group: participantsOf(this.record).map(({uri}) => uri),
       }),
       () => (this.isRecorded ? {invited: this.servedUser} : {}),
     );
-    this.#over ??= this.#context.sessions.begin(this);
+    this.#over ??= this.context.sessions.begin(this);
   }
 
   /** With neither side left there is nothing to be held in memory. */
@@ -592,7 +427,7 @@ export class Membership {
     this.#recording = undefined;
     this.#over?.();
     this.#over = undefined;
-    if (!this.#comingBack) this.#context.groups.remove(this);
+    if (!this.#comingBack) this.context.groups.remove(this);
   }
 
   #endEvents(): void {
@@ -603,38 +438,19 @@ export class Membership {
   /** One that is gone without a word answers no BYE, and no message: nobody waits for it longer than for the last 200. */
   async #end(party: Party, reason: string): Promise<void> {
     const bye = party.dialog.ended ? Promise.resolve() : party.dialog.bye({Reason: reason});
-    await Promise.race([bye, pause(this.#context.clock, lastMessageMilliseconds)]);
+    await Promise.race([bye, pause(this.context.clock, lastMessageMilliseconds)]);
     if (this.#recording !== undefined) await party.leg.copied();
     await party.leg.release();
     await bye;
-    forgetDialog(this.#context, party.dialog);
+    forgetDialog(this.context, party.dialog);
   }
 
   /** A peer that hangs up may close its connection before its BYE is here. */
   #legEnded(end: LegEnd, isStill: () => boolean, then: () => Promise<void>): void {
     if (end === 'released' || !isStill()) return;
-    this.#context.log.info({...this.label, end}, 'half of a group session is gone');
-    this.#context.clock.after(farewellMilliseconds, () => {
+    this.context.log.info({...this.label, end}, 'half of a group session is gone');
+    this.context.clock.after(farewellMilliseconds, () => {
       if (isStill()) void then();
     });
   }
-}
-
-/** Whether there is anything in it that a member sees: who takes part beside him; where they may be changed, subject and icon. */
-function isNews(before: ConferenceState, after: ConferenceState, own: string, groupData: boolean): boolean {
-  const key = canonicalAddress(own);
-  const seen = ({participants, description}: ConferenceState): string => {
-    const others = participants
-      .filter(({entity, yourOwn}) => yourOwn !== true && canonicalAddress(entity) !== key)
-      .map(({entity, displayText, roles}) => JSON.stringify([entity, displayText, roles]));
-    return JSON.stringify([others.sort(), groupData ? description : undefined]);
-  };
-  return seen(before) !== seen(after);
-}
-
-/** The session identity that a focus gives in its Contact (T46). */
-export function focusOf(message: Pick<SipMessageView, 'header'>): string | undefined {
-  const header = message.header('Contact');
-  const [contact] = header === undefined ? [] : parseContacts(header);
-  return contact !== undefined && isFocus(contact) ? contact.uri : undefined;
 }

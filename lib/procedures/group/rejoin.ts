@@ -16,8 +16,8 @@ import {serviceUnavailable} from '../terminating/reasons.ts';
 import {isRecorded} from '../storage/record-session.ts';
 import {losesInvited, withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
-import {groupContact, groupOf} from './group-uri.ts';
-import {focusOf, Membership, type FocusOutcome} from './membership.ts';
+import {focusOf, groupContact, groupOf} from './group-uri.ts';
+import {Membership, type FocusOutcome} from './membership.ts';
 
 /** What a refusal of the network says beside its status. */
 const ofRefusals = ['Retry-After', 'Warning', 'Reason'];

@@ -1,0 +1,73 @@
+import {CpmError} from '../../errors.ts';
+import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+import type {Party} from '../party.ts';
+import {bodyText, localOffer, remoteMedia} from '../session-description.ts';
+import {completed, serviceUnavailable} from '../terminating/reasons.ts';
+import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
+import {losesInvited, participantsOf} from './group-invite.ts';
+import {focusOf} from './group-uri.ts';
+import type {Membership} from './membership.ts';
+
+/** A dialog with the focus, and where its MSRP session is; or the SIP status that stands for none (T51). */
+export type SoughtFocus = {readonly party: Party; readonly remote: RemoteMedia} | {readonly status: number};
+
+/**
+ * The INVITE to the focus, from the PF's leg to the bound MSRP session. Never rejects.
+ * @clause CPM-CF 8.2.2.7 C10 D3
+ */
+export async function seekFocus(context: Context, group: Membership, kind: FocusInviteKind): Promise<SoughtFocus> {
+  const {media, sip, policy, log} = context;
+  const where = {...group.label, clause: 'CPM-CF 8.2.2.7', kind};
+  // He may leave while the focus is asked.
+  const before = group.record.standing;
+  let leg: Leg;
+  try {
+    leg = await media.openLeg({
+      side: 'core',
+      mode: 'hold',
+      label: group.label,
+      ...(group.client === undefined ? {} : {near: group.client.leg}),
+      copies: group.isRecorded,
+      maxMessageBytes: policy.maxMessageBytes,
+    });
+  } catch (error) {
+    log.warn({...where, error}, 'no MSRP session for a focus');
+    return {status: 503};
+  }
+
+  // From here on it is this node that stands in the group, whatever the one before hears of its end.
+  await group.change({}).catch((error: unknown) => {
+    log.info({...where, error}, 'what is known of a group could not be written down');
+  });
+  if (kind === 'restart' && losesInvited(participantsOf(group.record)))
+    log.warn(where, 'a group is started again by a list that does not name all of its participants');
+  const local = localOffer(group.record.offer, leg, policy.maxMessageBytes);
+  const outcome = await sip.invite(focusInvite(context, group.record, local.text, kind)).outcome;
+  if (outcome.kind !== 'accepted') {
+    await leg.release();
+    const status = outcome.kind === 'refused' ? outcome.response.status : 408;
+    log.info({...where, status}, 'the focus does not take the user into the group');
+    return {status};
+  }
+
+  const {dialog, response} = outcome;
+  if (group.record.standing !== before && group.record.standing === 'left') {
+    await Promise.all([dialog.bye({Reason: completed}), leg.release()]);
+    return {status: 480};
+  }
+
+  try {
+    const remote = remoteMedia(bodyText(response), 'answer', leg);
+    leg.connect(remote);
+    await leg.bound(policy.bindMilliseconds);
+    group.note({standing: 'active', focus: focusOf(response) ?? group.record.focus});
+    log.info(where, 'the user is in the group again');
+    return {party: {dialog, leg, local, remote: bodyText(response)}, remote};
+  } catch (error) {
+    log.info({...where, error}, "the focus's answer leads nowhere");
+    await dialog.bye({Reason: serviceUnavailable});
+    await leg.release();
+    return {status: error instanceof CpmError && error.status >= 400 ? error.status : 500};
+  }
+}
