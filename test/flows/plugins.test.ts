@@ -12,6 +12,7 @@ import {Inbox} from '../../lib/phone/inbox.ts';
 import {Refused, type Phone} from '../../lib/phone/phone.ts';
 import {verifyJournal} from '../../plugins/lawful-retention/index.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
+import {groupDeployment} from '../support/group-deployment.ts';
 import {temporaryFolder} from '../support/temporary-folder.ts';
 
 /** A message in pager mode (5.4). */
@@ -37,13 +38,18 @@ async function withHooks(
   hooks: string,
   config: DeploymentOptions['config'] = {},
 ): Promise<Deployment> {
+  return deployment(t, {config: {...config, ...(await ownPlugin(t, hooks))}});
+}
+
+/** The section of the configuration that loads it. */
+async function ownPlugin(t: ExecutionContext, hooks: string): Promise<{readonly plugins: readonly unknown[]}> {
   const file = path.join(await temporaryFolder(t), 'own.js');
   await writeFile(
     file,
     `import {definePlugin, z} from '${api}';
 export default definePlugin({name: 'own', options: z.strictObject({}), hooks: (_, {clock, log}) => (${hooks})});`,
   );
-  return deployment(t, {config: {...config, plugins: [{use: file}]}});
+  return {plugins: [{use: file}]};
 }
 
 const hookFailed = (hook: string) => (record: Readonly<Record<string, unknown>>) =>
@@ -429,3 +435,26 @@ test.serial('plugins: quota refuses with 403 what is beyond it, and what was kep
   await pf.register(bob);
   await bob.messages.atLeast(2);
 });
+
+test.serial(
+  '8.3.2.9.1.2 C2: plugins are asked before the INVITE of a group delivery, and told what came of it',
+  async (t) => {
+    t.timeout(60_000);
+    const config = await ownPlugin(
+      t,
+      `{beforeInvite: (() => { let asked = 0; return () => asked++ === 0 ? 'later' : undefined; })(),
+      afterInvite: ({sender, outcome, devices}) => log.info({sender, outcome, devices}, 'told of an INVITE')}`,
+    );
+    const {pf, begin} = await groupDeployment(t, {config});
+    const {carols} = await begin();
+    await pf.pf.log.first(({msg}) => msg === 'the PF stands in a group for its user');
+    await carols.sendText('hello');
+    await pf.pf.log.first(({msg}) => msg === 'a message is kept for a user who cannot take it now');
+    const bob = await pf.bob();
+    await pf.register(bob);
+    t.is((await bob.messages.first(undefined, 20_000)).text, 'hello');
+    const told = await pf.pf.log.first(({msg}) => msg === 'told of an INVITE');
+    t.like(told, {sender: 'group:Contr-Group', outcome: 'answered', devices: 1});
+    t.is(bob.requests.items.filter(({method}) => method === 'INVITE').length, 1);
+  },
+);

@@ -3,6 +3,7 @@ import type {RegisteredContact, Registration} from '../../ports/registrations.ts
 import type {Context} from '../context.ts';
 import {bodyText, localOffer} from '../session-description.ts';
 import {routeTo} from '../terminating/delivery-invite.ts';
+import {viewOfDelivery} from '../views.ts';
 import {forkInvite} from '../terminating/fork.ts';
 import {completed, completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
@@ -34,7 +35,7 @@ export async function deliverGroup(
   sender: string,
   {registration, devices, lease}: GroupDelivery,
 ): Promise<GroupOutcome> {
-  const {store, groups, log, policy, clock} = context;
+  const {store, groups, log, policy, clock, hooks} = context;
   const contributionId = contributionOf(sender) ?? '';
   const record = await store.groupSessions.get(servedUser, contributionId);
   if (record === undefined) {
@@ -49,6 +50,21 @@ export async function deliverGroup(
   const isOver = (): boolean => !lease.held;
   if (isOver()) return kept;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.2'};
+  const [oldest] = await store.deferredQueue.next(servedUser, sender, {
+    limit: 1,
+    maxBytes: 1,
+    afterSequence: undefined,
+  });
+  if (oldest === undefined) return 'done';
+  const refused = async (answer: string): Promise<void> =>
+    store.deferredQueue.noteRefused([oldest.id], clock.now(), {answer});
+  const view = viewOfDelivery(oldest, devices);
+  if ((await hooks.beforeInvite?.(view)) === 'later') {
+    await refused('a plugin: later');
+    return kept;
+  }
+
+  if (isOver()) return kept;
   const fork = forkInvite(context, {
     devices,
     legLabel: membership.label,
@@ -71,6 +87,8 @@ export async function deliverGroup(
   };
   const answer = await fork.outcome;
   lease.onGiveWay = undefined;
+  const answers = answer.kind === 'refused' ? [...answer.statuses] : [];
+  hooks.afterInvite?.({...view, outcome: answer.kind, statuses: answers});
   if (answer.kind === 'cancelled') {
     log.info(where, 'a group delivery that rings gives way to a session that needs the same messages');
     return 'done';
@@ -85,13 +103,7 @@ export async function deliverGroup(
     }
 
     const stops = statuses.some((status) => policy.stopsDelivery.includes(status));
-    const [first] = await store.deferredQueue.next(servedUser, sender, {
-      limit: 1,
-      maxBytes: 1,
-      afterSequence: undefined,
-    });
-    if (first !== undefined)
-      await store.deferredQueue.noteRefused([first.id], clock.now(), {answer: `SIP ${statuses.join(' ')}`});
+    await refused(`SIP ${statuses.join(' ')}`);
     log.info(
       {...where, statuses: statuses.join(), stop: stops},
       'a group delivery was not taken; its messages stay queued',
