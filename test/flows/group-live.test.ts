@@ -160,7 +160,8 @@ for (const [what, reason, leaves] of [
         );
         t.true(conference.isMember(bobAddress));
       }
-      t.is(bob.repetitions.items.length, 0);
+      // The BYE may be faster than the 200 to the one that he took.
+      t.true(bob.repetitions.items.every(({text}) => text === 'one'));
       t.true(other.conference.isMember(bobAddress));
     },
   );
