@@ -28,6 +28,12 @@ async function left(node: Deployment): Promise<Phone> {
   const chat = await alice.startChat(bobAddress);
   for (const text of texts) await chat.sendText(text);
   await chat.end();
+  // Its own look for somebody to hand it to is over, too: the next one who looks is the one who is told of a registration.
+  await until(() => {
+    const {items} = node.pf.log;
+    const end = items.findLastIndex(({msg}) => msg === 'the network ends the session');
+    return Promise.resolve(end !== -1 && items.slice(end).some(({msg}) => msg === 'a delivery run has ended'));
+  });
   return alice;
 }
 
