@@ -7,6 +7,7 @@ import {invitations} from './invitations.ts';
 import {latency} from './latency.ts';
 import {relayedBytes} from './relayed-bytes.ts';
 import {relayedMessages} from './relayed-messages.ts';
+import {registrationStorm} from './storm.ts';
 
 export const benches: readonly Bench[] = [
   relayedMessages,
@@ -16,4 +17,5 @@ export const benches: readonly Bench[] = [
   delivery,
   idleSessions,
   invitations,
+  registrationStorm,
 ];

@@ -3,10 +3,10 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {readPortFile} from '../lib/adapters/http/port-file.ts';
-import {endLeftovers, freePort, lastLogLines, startPf} from '../lib/demo/pf-process.ts';
+import {endLeftovers, freePort, lastLogLines, startPf, type PfSettings} from '../lib/demo/pf-process.ts';
 import {comparison, inTurns, type Comparison} from './figure.ts';
 import type {PhoneServices} from './sip/phones.ts';
-import {startWorker, type Worker} from './worker.ts';
+import {startWorker, type Services, type Worker} from './worker.ts';
 
 export interface BenchPf {
   readonly phones: Worker<PhoneServices>;
@@ -51,20 +51,41 @@ export async function comparedByClock(
   return {...comparison(goal, rounds), client: await client()};
 }
 
-export async function startBenchPf(): Promise<BenchPf> {
+/** What a process that stands for core and phones has to do for any benchmark. */
+interface Surroundings {
+  /** Starts the core; gives its SIP URI. */
+  readonly open: () => Promise<string>;
+  /** Where the core takes what is for served users. */
+  readonly aim: (pf: string) => void;
+}
+
+export interface BenchPfOptions {
+  /** Sections of the configuration, over those that every benchmark has. */
+  readonly sections?: PfSettings['more'];
+  /** Is given the folder of the PF's state before it starts. */
+  readonly prepare?: (stateDirectory: string) => Promise<void>;
+  /** T1 of RFC 3261 at the SIP server, milliseconds; default `benchT1`. */
+  readonly t1Milliseconds?: number;
+}
+
+/** The PF, and a process below `bench` that is core and phones to it. */
+export async function startPfBeside<S extends Services>(
+  file: string,
+  {sections, prepare, t1Milliseconds = benchT1}: BenchPfOptions = {},
+): Promise<Omit<BenchPf, 'phones'> & {readonly phones: Worker<S>}> {
   const folder = mkdtempSync(path.join(tmpdir(), 'cpm-bench-'));
-  const phones = startWorker<PhoneServices>('sip/phones.js');
-  const core = await phones.call('open');
+  const phones = startWorker<S>(file);
+  const surroundings = phones as unknown as Worker<Surroundings & Services>;
+  const core = await surroundings.call('open');
+  await prepare?.(path.join(folder, 'state'));
   const sipPort = await freePort();
-  const embedded = {host: '127.0.0.1', port: sipPort, adminPort: 0, t1Milliseconds: benchT1};
-  const settings = {folder, core, homeDomain: 'home.example', sipPort, more: {sip: {embedded}}};
+  const embedded = {host: '127.0.0.1', port: sipPort, adminPort: 0, t1Milliseconds};
+  const settings = {folder, core, homeDomain: 'home.example', sipPort, more: {...sections, sip: {embedded}}};
   const pf = await startPf(settings).catch((error: unknown) => {
     throw new Error(lastLogLines(folder).join('\n'), {cause: error});
   });
   const uri = `sip:127.0.0.1:${sipPort};transport=tcp`;
-  await phones.call('aim', uri);
-  const admin = readPortFile(path.join(folder, 'run'));
-  await phones.call('watch', new URL('/status', admin?.url).href);
+  await surroundings.call('aim', uri);
   return {
     phones,
     uri,
@@ -77,4 +98,11 @@ export async function startBenchPf(): Promise<BenchPf> {
       rmSync(folder, {recursive: true, force: true});
     },
   };
+}
+
+export async function startBenchPf(): Promise<BenchPf> {
+  const pf = await startPfBeside<PhoneServices>('sip/phones.js');
+  const admin = readPortFile(path.join(pf.folder, 'run'));
+  await pf.phones.call('watch', new URL('/status', admin?.url).href);
+  return pf;
 }
