@@ -2,6 +2,7 @@
 import type {Bench} from './bench.ts';
 import {deferral} from './deferral.ts';
 import {delivery} from './delivery.ts';
+import {groupDeferral} from './group-deferral.ts';
 import {idleSessions} from './idle-sessions.ts';
 import {invitations} from './invitations.ts';
 import {latency} from './latency.ts';
@@ -18,4 +19,5 @@ export const benches: readonly Bench[] = [
   idleSessions,
   invitations,
   registrationStorm,
+  groupDeferral,
 ];

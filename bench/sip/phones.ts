@@ -1,4 +1,6 @@
 /** A process that is the core and all phones of a benchmark. */
+import type {Conference} from '../../lib/controlling-function/conference.ts';
+import {startControllingFunction} from '../../lib/controlling-function/controlling-function.ts';
 import {startCore, type Core} from '../../lib/phone/core.ts';
 import {Sender} from '../msrp/sender.ts';
 import {ringOfBodies} from '../msrp/frames.ts';
@@ -204,12 +206,44 @@ async function calls(seconds: number): Promise<number> {
   return count / ((performance.now() - begin) / 1000);
 }
 
+let conference: Conference | undefined;
+const member = (index: number): string => `sip:+1555${String(7_000_000 + index)}@home.example;user=phone`;
+
+/** A group of members who are off, in whose place the PF takes part, and of members who are there, whom nobody serves. */
+async function beginGroup({off, there}: {readonly off: number; readonly there: number}): Promise<void> {
+  const focus = await startControllingFunction({core: theCore(), timers: {t1Ms: 50}});
+  const present = await Promise.all(
+    Array.from({length: there}, async (_, index) => {
+      const address = author(500_000 + index);
+      await (await startBenchPhone(address, theCore().uri)).register();
+      return address;
+    }),
+  );
+  const absent = Array.from({length: off}, (_, index) => member(index));
+  conference = await focus.create({members: [...absent, ...present]});
+  const connected = [...conference.members.values()].filter(({media}) => media !== undefined).length;
+  if (connected !== off + there) throw new Error(`${connected} of ${off + there} members are in the group`);
+}
+
+/** Says so much in the group; messages that a member, or the PF in his place, has stored a second, those of the others left out. */
+async function sayInGroup(count: number): Promise<number> {
+  if (conference === undefined) throw new Error('there is no group');
+  const before = await accepted();
+  const begin = performance.now();
+  for (let index = 0; index < count; index += 1) conference.say(author(500_000), kilobyte);
+  await conference.settled();
+  const seconds = (performance.now() - begin) / 1000;
+  return ((await accepted()) - before) / seconds;
+}
+
 /** User and system time of this process, seconds. */
 function cpu(): number {
   const {user, system} = process.cpuUsage();
   return (user + system) / 1e6;
 }
 
-const services = {open, aim, watch, defer, deliver, relay, attend, calls, cpu};
+const kilobyte = 'x'.repeat(700);
+
+const services = {open, aim, watch, defer, deliver, relay, attend, calls, beginGroup, sayInGroup, cpu};
 export type PhoneServices = typeof services;
 serve(services);
