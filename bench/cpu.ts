@@ -4,12 +4,18 @@ import {readdirSync, readFileSync} from 'node:fs';
 /** Clock ticks a second of /proc (proc_pid_stat(5)); 100 on every Linux of today. */
 const ticks = 100;
 
-/** User and system time of these processes and all their children, in seconds. Needs Linux. */
-export function cpuSeconds(pids: readonly number[]): number {
-  return pids.flatMap(familyOf).reduce((sum, pid) => sum + ownSeconds(pid), 0);
+/** User and system time of this process, in seconds. */
+export function ownSeconds(): number {
+  const {user, system} = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
-function ownSeconds(pid: number): number {
+/** User and system time of these processes and all their children, in seconds. Needs Linux. */
+export function cpuSeconds(pids: readonly number[]): number {
+  return pids.flatMap(familyOf).reduce((sum, pid) => sum + secondsOf(pid), 0);
+}
+
+function secondsOf(pid: number): number {
   const fields = statOf(pid);
   return (Number(fields[11]) + Number(fields[12])) / ticks;
 }

@@ -5,23 +5,23 @@ import type {StoreServices} from './peers/store.ts';
 import {startBenchPf, comparedByClock} from './pf.ts';
 import {startWorker} from './worker.ts';
 
-const senderCount = 64;
-const messagesEach = 150;
-const window = 4;
+/** How much is said, and how much at a time. */
+export const deferred = {authors: 64, messages: 150, window: 4};
 
 async function run(effort: Effort): Promise<Figure> {
   const cleanup = new Cleanup();
   try {
     const {phones} = cleanup.add(await startBenchPf());
     const store = cleanup.add(startWorker<StoreServices>('peers/store.js'));
-    const messages = scaled(messagesEach, effort);
-    const ours = () => phones.call('defer', {authors: senderCount, messages, window});
-    const peer = () => store.call('insert', {senders: senderCount, messages});
+    const {authors, window} = deferred;
+    const messages = scaled(deferred.messages, effort);
+    const ours = () => phones.call('defer', {authors, messages, window});
+    const peer = () => store.call('insert', {senders: authors, messages});
     return {
       ...(await comparedByClock(phones, 0.6, {warm: 1, rounds: effort.rounds}, ours, peer)),
       wanted: 'at least',
       unit: 'messages per second',
-      conditions: `${senderCount} senders, ${window} messages in flight in each session, 1 KB; the store alone: batches of ${senderCount}, one after the other`,
+      conditions: `${authors} senders, ${window} messages in flight in each session, 1 KB; the store alone: batches of ${authors}, one after the other`,
     };
   } finally {
     await cleanup.run();

@@ -1,13 +1,12 @@
 /** P9: what is said in a group, kept for each of its members who is off, beside what 1-1 senders leave. */
 import {Cleanup, scaled, type Bench, type Effort} from './bench.ts';
+import {deferred} from './deferral.ts';
 import type {Figure} from './figure.ts';
 import {comparedByClock, startBenchPf} from './pf.ts';
 
 const off = 50;
 const there = 50;
 const messageCount = 60;
-/** As P4 has it. */
-const oneToOne = {authors: 64, messages: 150, window: 4};
 
 async function run(effort: Effort): Promise<Figure> {
   const cleanup = new Cleanup();
@@ -16,9 +15,9 @@ async function run(effort: Effort): Promise<Figure> {
     const members = {off: scaled(off, effort), there: scaled(there, effort)};
     const messages = scaled(messageCount, effort);
     const options = {
-      ...oneToOne,
-      authors: scaled(oneToOne.authors, effort),
-      messages: scaled(oneToOne.messages, effort),
+      ...deferred,
+      authors: scaled(deferred.authors, effort),
+      messages: scaled(deferred.messages, effort),
     };
     await phones.call('beginGroup', members);
     const ours = () => phones.call('sayInGroup', messages);

@@ -2,14 +2,14 @@
 import {randomUUID} from 'node:crypto';
 import {once} from 'node:events';
 import {createServer, type AddressInfo} from 'node:net';
-import {createRequest} from '../../lib/codecs/sip-message.ts';
+import {createRequest, formatSipMessage} from '../../lib/codecs/sip-message.ts';
 import {formatFeatures} from '../../lib/codecs/sip-headers/features.ts';
 import {parseNameAddr} from '../../lib/codecs/sip-headers/name-addr.ts';
 import {ICSI} from '../../lib/cpm/feature-tags.ts';
-import {formatSipMessage} from '../../lib/codecs/sip-message.ts';
 import {describe, usualMedia} from '../../lib/phone/session-description.ts';
 import {createUserAgent, type UserAgent} from '../../lib/phone/sip-user-agent.ts';
 import {Receiver} from '../msrp/receiver.ts';
+import {ownSeconds} from '../cpu.ts';
 import {serve} from '../worker.ts';
 import {member} from './storm-messages.ts';
 
@@ -93,12 +93,6 @@ async function tell(index: number): Promise<void> {
   if (response?.status !== 200) throw new Error(`a registration was answered ${response?.status ?? 'by nobody'}`);
 }
 
-/** User and system time of this process, seconds. */
-function cpu(): number {
-  const {user, system} = process.cpuUsage();
-  return (user + system) / 1e6;
-}
-
-const services = {open, aim, storm, cpu};
+const services = {open, aim, storm, cpu: ownSeconds};
 export type CrowdServices = typeof services;
 serve(services);

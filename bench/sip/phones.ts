@@ -4,6 +4,7 @@ import {startControllingFunction} from '../../lib/controlling-function/controlli
 import {startCore, type Core} from '../../lib/phone/core.ts';
 import {Sender} from '../msrp/sender.ts';
 import {ringOfBodies} from '../msrp/frames.ts';
+import {ownSeconds} from '../cpu.ts';
 import {serve} from '../worker.ts';
 import {startBenchPhone, type BenchPhone} from './bench-phone.ts';
 import {chatMessages} from './messages.ts';
@@ -236,14 +237,8 @@ async function sayInGroup(count: number): Promise<number> {
   return ((await accepted()) - before) / seconds;
 }
 
-/** User and system time of this process, seconds. */
-function cpu(): number {
-  const {user, system} = process.cpuUsage();
-  return (user + system) / 1e6;
-}
-
 const kilobyte = 'x'.repeat(700);
 
-const services = {open, aim, watch, defer, deliver, relay, attend, calls, beginGroup, sayInGroup, cpu};
+const services = {open, aim, watch, defer, deliver, relay, attend, calls, beginGroup, sayInGroup, cpu: ownSeconds};
 export type PhoneServices = typeof services;
 serve(services);

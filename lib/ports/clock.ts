@@ -17,6 +17,21 @@ export const pause = async (clock: Pick<Clock, 'after'>, milliseconds: number): 
     clock.after(milliseconds, resolve);
   });
 
+/** Waits for `work`, however it ends, or no longer than that. */
+export const atMost = async (
+  clock: Pick<Clock, 'after'>,
+  milliseconds: number,
+  work: Promise<unknown>,
+): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = clock.after(milliseconds, resolve);
+    const end = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    work.then(end, end);
+  });
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),

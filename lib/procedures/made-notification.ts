@@ -3,6 +3,7 @@ import {formatNotificationCpim, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
 import {contributionOf} from '../cpm/group-session.ts';
 import type {DeferredMessage} from '../cpm/deferred-message.ts';
+import type {OutgoingMessage} from '../ports/media-plane.ts';
 import type {Context} from './context.ts';
 import {keepNotification, keyOf} from './disposition.ts';
 
@@ -22,33 +23,35 @@ export async function notifySender(
   message: DeferredMessage,
   status: keyof typeof asksFor,
 ): Promise<void> {
-  const {clock, ids, users, deliveries} = context;
+  const {users, deliveries} = context;
   // Of a group's message each member would say something else; its author hears of none of them by us.
   if (contributionOf(message.sender) !== undefined) return;
   if (message.kind !== 'chat' || message.imdnMessageId === undefined) return;
   if (!message.dispositions.includes(asksFor[status])) return;
   const cpim = isType(message.contentType, 'message/cpim') ? parseCpim(message.bytes) : undefined;
-  const address = (name: string): string => headerOf(cpim, name) ?? anonymous;
-  const now = new Date(clock.now()).toISOString();
-  const imdn: Imdn = {
-    messageId: message.imdnMessageId,
-    dateTime: headerOf(cpim, 'DateTime') ?? now,
-    kind: 'delivery',
-    status,
-  };
-  // In the recipient's name: the PF never puts itself into CPIM (row E1).
-  const content = {
-    contentType: 'message/cpim',
-    bytes: formatNotificationCpim({
-      imdn,
-      from: address('To'),
-      to: address('From'),
-      messageId: ids.token(),
-      dateTime: now,
-    }),
-  };
+  const {imdn, ...content} = notificationAbout(context, cpim, message.imdnMessageId, status);
   await keepNotification(context, message.servedUser, content, message.session, [imdn]);
   deliveries.trigger(await keyOf(users, message.session.senderAddress), 'notification');
+}
+
+/** A delivery notification about a message, in the name of the one whom it was for: the PF never puts itself into CPIM (row E1). */
+export function notificationAbout(
+  {clock, ids}: Pick<Context, 'clock' | 'ids'>,
+  cpim: Cpim | undefined,
+  messageId: string,
+  status: keyof typeof asksFor,
+): OutgoingMessage & {readonly imdn: Imdn} {
+  const address = (name: string): string => headerOf(cpim, name) ?? anonymous;
+  const now = new Date(clock.now()).toISOString();
+  const imdn: Imdn = {messageId, dateTime: headerOf(cpim, 'DateTime') ?? now, kind: 'delivery', status};
+  const bytes = formatNotificationCpim({
+    imdn,
+    from: address('To'),
+    to: address('From'),
+    messageId: ids.token(),
+    dateTime: now,
+  });
+  return {contentType: 'message/cpim', bytes, imdn};
 }
 
 const headerOf = (cpim: Cpim | undefined, name: string): string | undefined =>

@@ -1,6 +1,6 @@
 import type {ConferenceState} from '../../cpm/conference-state.ts';
 import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
-import {pause} from '../../ports/clock.ts';
+import {atMost, pause} from '../../ports/clock.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
@@ -10,7 +10,7 @@ import {farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
 import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
-import {noteRelayed} from '../terminating/relayed-messages.ts';
+import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
 import {KnownGroup} from './known-group.ts';
@@ -265,7 +265,7 @@ export class Membership extends KnownGroup {
     if (answer?.kind === 'answered') {
       const {status} = answer;
       if (status === 200) await this.#recording?.add(content, 'invited');
-      return status === 200 ? 'accepted' : status === 413 || status === 415 ? status : 408;
+      return status === 200 ? 'accepted' : refusalOf(status);
     }
 
     return 408;
@@ -438,7 +438,7 @@ export class Membership extends KnownGroup {
   /** One that is gone without a word answers no BYE, and no message: nobody waits for it longer than for the last 200. */
   async #end(party: Party, reason: string): Promise<void> {
     const bye = party.dialog.ended ? Promise.resolve() : party.dialog.bye({Reason: reason});
-    await Promise.race([bye, pause(this.context.clock, lastMessageMilliseconds)]);
+    await atMost(this.context.clock, lastMessageMilliseconds, bye);
     if (this.#recording !== undefined) await party.leg.copied();
     await party.leg.release();
     await bye;

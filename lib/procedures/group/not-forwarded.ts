@@ -1,12 +1,12 @@
-import {cpimHeader, imdnMessageId, isNotification, parseCpim} from '../../codecs/cpim.ts';
-import {formatNotificationCpim} from '../../codecs/imdn.ts';
+import {imdnMessageId, isNotification, parseCpim} from '../../codecs/cpim.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import {isType} from '../../codecs/mime.ts';
 import type {Leg, OutgoingMessage, Verdict} from '../../ports/media-plane.ts';
+import {atMost} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
+import {notificationAbout} from '../made-notification.ts';
 import type {Membership} from './membership.ts';
 
-const anonymous = '<sip:anonymous@anonymous.invalid>';
 /** Longest wait for the client's 200 to the word that his message has failed. */
 const waitMilliseconds = 3000;
 
@@ -16,11 +16,12 @@ const waitMilliseconds = 3000;
  * @clause CPM-CF 8.3.2.9.1.3 D4
  */
 export async function notForwarded(
-  {ids, clock, log}: Context,
+  context: Context,
   {label}: Membership,
   leg: Leg,
   content: OutgoingMessage,
 ): Promise<Verdict> {
+  const {log} = context;
   const isWrapped = isType(content.contentType, 'message/cpim');
   if (!isWrapped) return isComposing(content.contentType) ? 'accepted' : 408;
   try {
@@ -28,24 +29,9 @@ export async function notForwarded(
     if (isNotification(cpim) || isComposing(cpim.contentType ?? '')) return 'accepted';
     const messageId = imdnMessageId(cpim);
     if (messageId === undefined) return 408;
-    const now = new Date(clock.now()).toISOString();
-    const address = (name: string): string => cpimHeader(cpim, undefined, name) ?? anonymous;
-    const bytes = formatNotificationCpim({
-      imdn: {messageId, dateTime: cpimHeader(cpim, undefined, 'DateTime') ?? now, kind: 'delivery', status: 'failed'},
-      from: address('To'),
-      to: address('From'),
-      messageId: ids.token(),
-      dateTime: now,
-    });
+    const {contentType, bytes} = notificationAbout(context, cpim, messageId, 'failed');
     log.info({...label, clause: 'CPM-CF 8.3.2.9.1.3'}, 'a client is told that his message did not reach the group');
-    await Promise.race([
-      leg.send({contentType: 'message/cpim', bytes}),
-      new Promise((resolve) => {
-        clock.after(waitMilliseconds, () => {
-          resolve(undefined);
-        });
-      }),
-    ]);
+    await atMost(context.clock, waitMilliseconds, leg.send({contentType, bytes}));
     return 'accepted';
   } catch (error) {
     log.info({...label, error, clause: 'CPM-CF 8.3.2.9.1.3'}, 'a message in unreadable CPIM is refused');

@@ -13,7 +13,7 @@ import {isRecorded, recordableOf, recordSession, type SessionRecord} from '../st
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {instanceOf, passedBack, type Invitation} from '../terminating/invitation.ts';
-import {noteRelayed} from '../terminating/relayed-messages.ts';
+import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
 import {notAcceptable, requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
 
 type Accepted = Extract<InviteOutcome, {kind: 'accepted'}>;
@@ -189,7 +189,7 @@ export class OriginatingSession {
   /** The PF keeps for its own user alone: what his client says and the network does not take is the client's again. */
   #notTaken(status: number | undefined): Verdict {
     if (this.#ended) return 481;
-    return status === 413 || status === 415 ? status : 408;
+    return refusalOf(status);
   }
 
   async #keep(message: OfferedMessage): Promise<Verdict> {

@@ -1,7 +1,7 @@
 import {contributionOf} from '../../cpm/group-session.ts';
 import {oldestFirst} from '../../cpm/sender-order.ts';
 import type {DeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
-import type {Timer} from '../../ports/clock.ts';
+import {atMost, type Timer} from '../../ports/clock.ts';
 import type {PendingSender} from '../../ports/deferred-queue.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {RegisteredContact, Registration} from '../../ports/registrations.ts';
@@ -354,17 +354,6 @@ async function replyOfRecipient(
 const byeMilliseconds = 2000;
 /** Longest wait for the messages under way when a session gives way. */
 const lastMessageMilliseconds = 1000;
-
-/** Waits for `work`, or no longer than that. */
-const atMost = async (clock: Context['clock'], milliseconds: number, work: Promise<unknown>): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = clock.after(milliseconds, resolve);
-    const end = (): void => {
-      timer.cancel();
-      resolve();
-    };
-    work.then(end, end);
-  });
 
 /** The 200 to a notification goes another way than the BYE: ahead of it by this, or the phone would say it again elsewhere. */
 const answerMilliseconds = 20;

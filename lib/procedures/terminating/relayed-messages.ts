@@ -36,5 +36,8 @@ export async function notRelayed(context: Context, session: ChatSession, message
   const outcome = message.status === undefined ? await session.leg.send(message) : undefined;
   const status = outcome?.kind === 'answered' ? outcome.status : message.status;
   if (outcome !== undefined && status === 200) return recorded();
-  return status === 413 || status === 415 ? status : 408;
+  return refusalOf(status);
 }
+
+/** What a client is told of a message that the far side did not take: what concerns the message alone is its answer, all else is for another time. */
+export const refusalOf = (status: number | undefined): Verdict => (status === 413 || status === 415 ? status : 408);
