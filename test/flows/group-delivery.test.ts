@@ -307,3 +307,28 @@ test.serial(
     );
   },
 );
+
+test.serial(
+  '8.3.2.9.1.2 C7 A21: what a client without IMDN support has taken is released by its 200, and no member hears of it by the PF',
+  async (t) => {
+    t.timeout(60_000);
+    const group = await groupDeployment(t);
+    const {pf, carol} = group;
+    const {carols} = await bobWasThere(group);
+    await isMissed(pf, carols, ['one', 'two']);
+    const bob = await pf.bob({notifications: 'none', media: {acceptWrappedTypes: 'text/plain'}});
+    await pf.register(bob);
+    await bob.messages.atLeast(2);
+    await until(async () => ((await pf.status()) as {ledger: {pending: number}}).ledger.pending === 0);
+    await carols.sendText('three');
+    await bob.messages.first(({text}) => text === 'three');
+    // Dave's phone alone has said so, of each of them.
+    await carol.notifications.first(
+      ({messageId, status}) => messageId === carol.sent.items.at(-1)?.messageId && status === 'delivered',
+    );
+    t.deepEqual(
+      carol.notifications.items.filter(({status}) => status === 'delivered').map(({messageId}) => messageId),
+      carol.sent.items.map(({messageId}) => messageId),
+    );
+  },
+);

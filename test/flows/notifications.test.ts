@@ -62,6 +62,25 @@ for (const [which, options, cpm] of silentClients) {
   );
 }
 
+test.serial(
+  '8.3.2.9.1.1 A19 A21: a silent client that is let into a session which holds for it is reported for, too',
+  async (t) => {
+    const pf = await deployment(t);
+    const alice = await pf.alice();
+    const chat = await alice.startChat(bobAddress);
+    accepted((await chat.sendText('one', {dispositions: ['positive-delivery']})).accepted);
+    const bob = await pf.bob({notifications: 'none', media: {acceptWrappedTypes: 'text/plain'}});
+    await pf.register(bob);
+    await bob.messages.first();
+    const {messageId} = await alice.notifications.first();
+    t.deepEqual(
+      alice.sent.items.map((sent) => sent.messageId),
+      [messageId],
+    );
+    await until(async () => ((await pf.status()) as {ledger: {pending: number}}).ledger.pending === 0);
+  },
+);
+
 test.serial('8.3.2.9.1.1 A19: a client that names no wrapped types is trusted to say itself what it got', async (t) => {
   const pf = await deployment(t);
   const alice = await leave(pf, ['one'], ['positive-delivery']);

@@ -127,7 +127,7 @@ export async function deliverGroup(
   const first = isListShortened(membership.record)
     ? groupStateMessage(context, membership.record, `participants-${dialog.id}`)
     : undefined;
-  const admitted = membership.admit(party, remote, {lease, first});
+  const admitted = membership.admit(party, remote, response, {lease, first});
   // Another node stands in it, or did: this one joins for the user, and the focus ends his former session.
   if (membership.focus === undefined && record.standing === 'active') void membership.start('rejoin');
   return (await admitted) ? 'done' : kept;

@@ -1,6 +1,7 @@
 import type {Context} from '../context.ts';
 import type {Party} from '../party.ts';
 import {sendBacklog} from '../terminating/backlog.ts';
+import {reportForClient} from '../terminating/report-for-client.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import type {Membership} from './membership.ts';
 
@@ -11,7 +12,7 @@ import type {Membership} from './membership.ts';
  */
 export async function sendGroupBacklog(
   context: Context,
-  {servedUser, sender}: Membership,
+  {servedUser, sender, reports}: Membership,
   client: Party,
   lease: UserLease,
   until: 'empty' | 'caught-up',
@@ -19,6 +20,7 @@ export async function sendGroupBacklog(
   for (let from: number | undefined; ;) {
     const {end, sent, afterSequence} = await sendBacklog(context, client.leg, servedUser, sender, lease, {from, until});
     if (end === 'broken') return false;
+    if (!reports && sent > 0) await reportForClient(context, servedUser, sender);
     if (sent === 0 || until === 'caught-up') return true;
     from = afterSequence;
   }

@@ -199,5 +199,5 @@ async function accept(
   const first = isListShortened(membership.record)
     ? groupStateMessage(context, membership.record, `participants-${answered.dialog.id}`)
     : undefined;
-  await membership.admit(party, answered.remote, {first});
+  await membership.admit(party, answered.remote, answered.response, {first});
 }

@@ -1,6 +1,7 @@
 import type {ConferenceState} from '../../cpm/conference-state.ts';
 import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
 import {atMost, pause} from '../../ports/clock.ts';
+import type {SipMessageView} from '../../ports/sip.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
 import {renegotiate} from '../renegotiation.ts';
@@ -9,6 +10,7 @@ import {recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {farewellMilliseconds} from '../terminating/bye.ts';
 import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
+import {supportsImdn} from '../terminating/imdn-support.ts';
 import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
@@ -43,6 +45,7 @@ export type FocusOutcome = 'joined' | {readonly status: number};
 export class Membership extends KnownGroup {
   #focus: Party | undefined;
   #client: Party | undefined;
+  #reports = true;
   #pairing: Pairing | undefined;
   #relayed = false;
   #starting: Promise<FocusOutcome> | undefined;
@@ -61,6 +64,11 @@ export class Membership extends KnownGroup {
 
   get client(): Party | undefined {
     return this.#client;
+  }
+
+  /** Whether the client says of each message that he has it (row A19); the author of a group's message is told by nobody else. */
+  get reports(): boolean {
+    return this.#reports;
   }
 
   /** A dialog with the focus stands. One that stood before, in an earlier conference of the group, goes. */
@@ -108,16 +116,18 @@ export class Membership extends KnownGroup {
 
   /**
    * A client's dialog stands: what waits goes first, then he is joined with the group where it is active. One that stood before goes. False when
-   * he could not take it all. `first` goes before everything else. Under the lease that is given, or under one of its own.
+   * he could not take it all. `said` is what he opened, or accepted, it with; `first` goes before everything else. Under the lease that is given, or under one of its own.
    * @clause CPM-CF 8.3.2.9.1.2 C7 C9 D5
    */
   async admit(
     party: Party,
     remote: RemoteMedia,
+    said: SipMessageView,
     {lease, first}: {readonly lease?: UserLease; readonly first?: OutgoingMessage | undefined} = {},
   ): Promise<boolean> {
     const before = this.#client;
     this.#client = party;
+    this.#reports = supportsImdn(said, party.remote, this.context.policy);
     this.#relayed = false;
     this.#pairing?.undo();
     this.#pairing = undefined;

@@ -130,7 +130,7 @@ async function rejoin(
   const isActive = membership.focus !== undefined;
   context.log.info({...where, active: isActive}, 'a client comes again into his group');
   const first = isActive ? undefined : groupStateMessage(context, membership.record, `rejoin-${dialog.id}`);
-  const admitted = membership.admit(client, near.remote, {first});
+  const admitted = membership.admit(client, near.remote, invite, {first});
   const outcome = isActive ? 'joined' : await startAgain(membership);
   if (outcome !== 'joined') void membership.refuseClient(client, outcome.status);
   await admitted;
@@ -241,7 +241,7 @@ async function begin(
 
     log.info(where, 'a client begins a group session');
     membership.stand({dialog: focusDialog, leg: far, local: farLocal, remote: bodyText(response)}, remote);
-    await membership.admit({dialog, leg: near.leg, local: near.local, remote: offer}, near.remote);
+    await membership.admit({dialog, leg: near.leg, local: near.local, remote: offer}, near.remote, invite);
   } catch (error) {
     log.info({...where, error}, 'a group session could not be joined on both sides');
     await end();

@@ -13,10 +13,12 @@ import {recordableOf, recordSession, type Owners, type SessionRecord} from '../s
 import {byeOfClient, byeOfNetwork, farewellMilliseconds} from './bye.ts';
 import {liveInvite} from './delivery-invite.ts';
 import {forkInvite, type Answered, type Fork, type ForkOutcome} from './fork.ts';
+import {supportsImdn} from './imdn-support.ts';
 import {passedBack, type Invitation} from './invitation.ts';
 import {createKeeping, type Keeping} from './keeping.ts';
 import {createRinging} from './ringing.ts';
 import {notRelayed, noteRelayed} from './relayed-messages.ts';
+import {reportForClient} from './report-for-client.ts';
 import {splice} from './splice.ts';
 import {requestTerminated, serviceUnavailable} from './reasons.ts';
 
@@ -223,7 +225,17 @@ export class ChatSession {
       this.record?.begin();
       // It rode in the INVITE, and was taken with it.
       if (this.invitation.firstMessage !== undefined) void this.record?.add(this.invitation.firstMessage, 'inviter');
-      if (await this.#splice(client)) return true;
+      if (await this.#splice(client)) {
+        if (!supportsImdn(response, client.remote, this.#context.policy))
+          void reportForClient(this.#context, this.servedUser, this.sender).catch((error: unknown) => {
+            this.#context.log.warn(
+              {...this.label, error, clause: 'CPM-CF 8.3.2.9.1.1 A19'},
+              'a silent client could not be reported for',
+            );
+          });
+        return true;
+      }
+
       await this.dropClient('the backlog could not be sent');
     } catch (error) {
       this.#context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.1'}, 'a device could not be joined');

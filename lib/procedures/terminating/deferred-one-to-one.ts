@@ -9,7 +9,6 @@ import type {Context} from '../context.ts';
 import {noteNotifications} from '../disposition.ts';
 import {deliverGroup} from '../group/deferred-group.ts';
 import {cpmDevices} from '../registration/served-users.ts';
-import {notifySender} from '../made-notification.ts';
 import {isRecorded, recordSession} from '../storage/record-session.ts';
 import {viewOfDelivery} from '../views.ts';
 import {renegotiate} from '../renegotiation.ts';
@@ -22,6 +21,7 @@ import {deliveryInvite} from './delivery-invite.ts';
 import {deliveryForm} from './delivery-profile.ts';
 import {forkInvite, type Answered} from './fork.ts';
 import {supportsImdn} from './imdn-support.ts';
+import {reportForClient} from './report-for-client.ts';
 import {createSuccession, type Succession} from './succession.ts';
 import {awaitedIds, recordTaken} from './taken.ts';
 import {completed, completedElsewhere} from './reasons.ts';
@@ -288,7 +288,7 @@ async function overSession(
   try {
     await leg.bound(policy.bindMilliseconds);
     // step 11.a.iii
-    const reports = supportsImdn(response, policy);
+    const reports = supportsImdn(response, bodyText(response), policy);
     const {firstMessage} = deliveryForm(policy, device, first);
     const inInvite = firstMessage === undefined ? [] : [firstMessage];
     await recordTaken(context, inInvite, {answer: 'SIP 200', session: leg.id});
@@ -322,22 +322,6 @@ const isSameOrigin = (one: OriginalSession, other: OriginalSession): boolean =>
   one.conversationId === other.conversationId &&
   one.contributionId === other.contributionId &&
   one.senderInstance === other.senderInstance;
-
-/**
- * The client takes messages and says nothing about them: its 200 releases them, and the senders who want to know are told by the PF. What an
- * earlier session of this sender left unconfirmed is told with it: a client took that, too.
- * @clause CPM-CF 8.3.2.9.1.1 A19
- */
-async function reportForClient(context: Context, servedUser: string, sender: string): Promise<void> {
-  const {store, clock} = context;
-  for (;;) {
-    const taken = await store.deferredQueue.sentUnconfirmed(servedUser, sender, 100);
-    if (taken.length === 0) return;
-    for (const message of taken) await notifySender(context, message, 'delivered');
-    const ids = taken.map(({id}) => id);
-    await store.deferredQueue.settle(ids, 'delivered', clock.now(), {answer: 'client without IMDN'});
-  }
-}
 
 /** A chat message of the recipient in the delivery session goes to the sender while his own session stands; otherwise it is not ours to keep. */
 async function replyOfRecipient(
