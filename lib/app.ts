@@ -93,7 +93,7 @@ export function createFunction(parts: Parts): CpmFunction {
     policy,
     users: createServedUsers({rules, store, clock, log, hooks}),
     sessions,
-    groups: createGroups(),
+    groups: createGroups(() => policy.concurrentDeliveries),
     overload,
     hooks,
     recorder: createRecorder({store, clock, log}),

@@ -123,7 +123,9 @@ export const cpm = z
       .default([])
       .meta({example: {userAgent: '^Old-client/1', firstMessageInInvite: true}})
       .describe('Clients to whom deliveries have to be made in another way; the first one that fits counts.'),
-    concurrentDeliveries: whole(1, 10_000).default(64).describe('Deliveries that run at a time on this node.'),
+    concurrentDeliveries: whole(1, 10_000)
+      .default(64)
+      .describe('Deliveries that run at a time on this node, and come-backs into groups.'),
     deferredRetentionSeconds: whole(1, 3650 * day)
       .default(30 * day)
       .describe('How long a message waits before it expires.'),

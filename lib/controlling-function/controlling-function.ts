@@ -66,7 +66,7 @@ export interface ControllingFunction {
   /** Requests outside a dialog. */
   readonly requests: Inbox<SipRequest>;
   /** Refuses an INVITE with the status that it gives; undefined takes it. */
-  refuses: (join: Join) => number | undefined;
+  refuses: (join: Join) => number | undefined | Promise<number | undefined>;
   /** A group session that nobody asked for by INVITE: everybody on the list is invited. Resolves once all have answered. */
   create(
     group: Partial<GroupIdentity> & {readonly members: readonly (string | ListEntry)[]; readonly invitedBy?: string},
@@ -152,7 +152,8 @@ export async function startControllingFunction(options: ControllingFunctionOptio
       ({over, contributionId}) => !over && contributionId === (earlier?.contributionId ?? group.contributionId),
     );
     const kind = active !== undefined ? 'join' : earlier !== undefined ? 'restart' : 'create';
-    const refusal = controllingFunction.refuses({kind, by, request}) ?? refusalOf(by, active ?? earlier, entries);
+    const word = controllingFunction.refuses({kind, by, request});
+    const refusal = (word instanceof Promise ? await word : word) ?? refusalOf(by, active ?? earlier, entries);
     if (refusal !== undefined) {
       incoming.refuse(refusal);
       return;

@@ -3,9 +3,10 @@ import test from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import type {Conference} from '../../lib/controlling-function/conference.ts';
 import type {ControllingFunctionOptions} from '../../lib/controlling-function/controlling-function.ts';
+import {Inbox} from '../../lib/phone/inbox.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, type Deployment} from '../support/deployment.ts';
-import {carolAddress, daveAddress, ids, knownGroup} from '../support/group-deployment.ts';
+import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
 import {everybodyIsKnown, inGroup, standing} from '../support/in-group.ts';
 import {impatient, impatientServer, until} from '../support/persistent-sender.ts';
 
@@ -108,6 +109,38 @@ test.serial(
     t.is(refusals, 3);
     await carols.sendText('after');
     t.deepEqual((await collects(pf, ['after'])).got, ['after']);
+  },
+);
+
+test.serial(
+  '8.2.2.7: a PF that stood in many groups comes back into no more of them at a time than cpm.concurrentDeliveries',
+  async (t) => {
+    t.timeout(60_000);
+    const atATime = 2;
+    const config = {...impatientServer, cpm: {concurrentDeliveries: atATime}};
+    const {pf, focus: control} = await groupDeployment(t, {focus, config});
+    const groups = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e'].map(async (contributionId) =>
+        control.create({conversationId: contributionId, contributionId, members: [bobAddress, carolAddress]}),
+      ),
+    );
+    await pf.pf.log.atLeast(groups.length, ({msg}) => msg === 'the PF stands in a group for its user');
+    const before = groups.map(bobIn);
+    await pf.kill();
+    const asked = new Inbox<() => void>('INVITE that waits for its answer');
+    control.refuses = async () =>
+      new Promise((resolve) => {
+        asked.push(() => {
+          resolve(undefined);
+        });
+      });
+    await pf.start();
+    for (const index of groups.keys()) {
+      const waiting = await asked.atLeast(Math.min(index + atATime, groups.length));
+      t.is(waiting.length, Math.min(index + atATime, groups.length));
+      waiting[index]?.();
+      await until(() => Promise.resolve(groups.filter((each, at) => bobIn(each) !== before[at]).length > index));
+    }
   },
 );
 

@@ -13,13 +13,13 @@ const ofTheMoment = [408, 430, 480, 486, 500, 502, 503, 504, 600];
  * Never rejects.
  * @clause CPM-CF 8.2.2.7
  */
-export async function comeBack({clock, log, overload}: Context, membership: Membership): Promise<void> {
+export async function comeBack({clock, log, overload, groups}: Context, membership: Membership): Promise<void> {
   const where = {...membership.label, clause: 'CPM-CF 8.2.2.7'};
+  const isWanted = (): boolean =>
+    membership.focus === undefined && membership.record.standing === 'active' && overload.refuses() !== 'draining';
   for (let attempt = 0; ; attempt += 1) {
     await pause(clock, waitMilliseconds[Math.min(attempt, waitMilliseconds.length - 1)] ?? 0);
-    if (membership.focus !== undefined || membership.record.standing !== 'active') return;
-    if (overload.refuses() === 'draining') return;
-    const outcome = await membership.start('rejoin');
+    const outcome = await groups.comingBack.take(async () => (isWanted() ? membership.start('rejoin') : 'joined'));
     if (outcome === 'joined') return;
     if (ofTheMoment.includes(outcome.status)) continue;
     log.info({...where, status: outcome.status}, 'a group is over by the word of its focus');

@@ -1,3 +1,4 @@
+import {createTurns, type Turns} from '../turns.ts';
 import type {Membership} from './membership.ts';
 
 /** The groups in which this node stands for served users, or has one of their clients: found by user and Contribution-ID. */
@@ -6,9 +7,11 @@ export interface Groups {
   add(membership: Membership): void;
   remove(membership: Membership): void;
   all(): readonly Membership[];
+  /** The end of a PF, or of a SIP server, must not become a storm of INVITEs at the focuses: so many come-backs at a time. */
+  readonly comingBack: Turns;
 }
 
-export function createGroups(): Groups {
+export function createGroups(comingBackAtATime: () => number): Groups {
   const byUser = new Map<string, Map<string, Membership>>();
   return {
     of: (servedUser, contributionId) => byUser.get(servedUser)?.get(contributionId),
@@ -25,5 +28,6 @@ export function createGroups(): Groups {
       if (groups.size === 0) byUser.delete(servedUser);
     },
     all: () => [...byUser.values()].flatMap((groups) => [...groups.values()]),
+    comingBack: createTurns(comingBackAtATime),
   };
 }

@@ -2,6 +2,7 @@ import {CpmError} from '../../errors.ts';
 import type {DeliveryReport} from '../../ports/app.ts';
 import type {Timer} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
+import {createTurns} from '../turns.ts';
 import {nextAttempt, type Failures} from './retry.ts';
 import {createUserLeases, type UserLease, type UserLeases} from './user-leases.ts';
 
@@ -80,27 +81,8 @@ export function createDeliveries(
   const agendas = new Map<string, Agenda>();
   const leases = createUserLeases(context);
   let draining = false;
-  let running = 0;
-  const queue: (() => void)[] = [];
-
-  /** A storm of registrations must not become a storm of deliveries: so many at a time, the others in order. */
-  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= context().policy.concurrentDeliveries) {
-      await new Promise<void>((resolve) => {
-        queue.push(resolve);
-      });
-    } else {
-      running += 1;
-    }
-
-    try {
-      return await work();
-    } finally {
-      const next = queue.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  }
+  /** A storm of registrations must not become a storm of deliveries. */
+  const turns = createTurns(() => context().policy.concurrentDeliveries);
 
   const agendaOf = (servedUser: string): Agenda => {
     let agenda = agendas.get(servedUser);
@@ -199,7 +181,7 @@ export function createDeliveries(
       return;
     }
 
-    if (isDue(agenda, why)) agenda.running = inTurn(async () => run(servedUser, agenda, why));
+    if (isDue(agenda, why)) agenda.running = turns.take(async () => run(servedUser, agenda, why));
   }
 
   return {
@@ -211,8 +193,8 @@ export function createDeliveries(
       else if (!isWaiting(agenda)) retryLater(servedUser, agenda, 0);
     },
     report: () => ({
-      running,
-      queued: queue.length,
+      running: turns.running,
+      queued: turns.waiting,
       retrying: [...agendas.values()].filter(({retry}) => retry !== undefined).length,
       parked: [...agendas.values()].filter(({parked}) => parked).length,
     }),
