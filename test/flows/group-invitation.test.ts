@@ -280,6 +280,21 @@ test.serial('8.2.2: what the factory answers goes to the client, and nothing is 
 });
 
 test.serial(
+  '8.2.2: a list of invitees that has no room in an INVITE gets 513, and the factory hears nothing',
+  async (t) => {
+    t.timeout(60_000);
+    const {pf, focus} = await groupDeployment(t, {core: {cases: ['orig', 'term']}});
+    const bob = await pf.bob();
+    await pf.register(bob);
+    const members = Array.from({length: 30}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
+    const error: unknown = await t.throwsAsync(bob.startGroup(focus.factory, {...ids, members}));
+    t.like(error, {response: {status: 513}});
+    t.is(focus.requests.items.length, 0);
+    await nothingIsLeft(pf);
+  },
+);
+
+test.serial(
   '8.2.2.3: a client that leaves with cause 200: the focus is told with it, the subscription ends, the standing is left',
   async (t) => {
     const {pf, conference, bobs} = await inGroup(t);

@@ -18,6 +18,7 @@ import {
   inactivity,
   invitesOfBob,
   isMissed,
+  knownGroup,
   saidByBob,
 } from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
@@ -118,6 +119,40 @@ test.serial(
     t.deepEqual(saidByBob(third), ['five']);
     t.is(invitesOfBob(group).at(-1)?.uri, again.identity);
     t.is(headerOf(invitesOfBob(group).at(-1) ?? restart, 'Contribution-ID'), ids.contributionId);
+  },
+);
+
+test.serial(
+  '8.2.2.7 C10: a re-start names as many participants as have room in its INVITE, and says in the log that they are not all',
+  async (t) => {
+    t.timeout(90_000);
+    const group = await groupDeployment(t, {focus: {keepsForAbsent: true}});
+    const {pf, focus, carol} = group;
+    const many = Array.from({length: 40}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
+    const members = [carolAddress, bobAddress, ...many];
+    const conference = await focus.create({...ids, members});
+    await until(async () => {
+      const known = await knownGroup(pf, bobAddress, ids.contributionId);
+      return known?.conference.participants.length === members.length;
+    });
+    await isMissed(pf, await carol.sessions.first(), ['one']);
+    await conference.end(inactivity);
+    const bob = await pf.bob({notifications: 'none'});
+    await pf.register(bob);
+    const {session} = await bob.messages.first(({text}) => text === 'one');
+    t.true((await session.sendText('two')).accepted);
+    const [restart] = invitesOfBob(group);
+    const listed = resourceListsIn(
+      (restart && headerOf(restart, 'Content-Type')) ?? '',
+      restart?.body ?? Buffer.alloc(0),
+    );
+    const named = listed?.entries.map(({uri}) => uri) ?? [];
+    t.true(named.length > 10 && named.length < members.length - 1, String(named.length));
+    t.true(named.every((uri) => members.includes(uri) && uri !== bobAddress));
+    await pf.pf.log.first(
+      ({level, msg}) =>
+        level === 'warn' && msg === 'a group is started again by a list that does not name all of its participants',
+    );
   },
 );
 
