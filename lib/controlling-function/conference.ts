@@ -57,6 +57,8 @@ export class Conference {
   readonly events: ConferenceEvents;
   /** Everything that was switched, in order. */
   readonly messages = new Inbox<SwitchedMessage>('switched message');
+  /** What a member has answered 200. */
+  readonly taken = new Inbox<{readonly to: string; readonly message: SwitchedMessage}>('message that a member took');
   readonly undelivered = new Inbox<Undelivered>('undelivered message');
   /** The members by canonical address, each time that one of them changed. */
   readonly changes = new Inbox<{readonly member: string; readonly endpoint: EndpointChange}>('change of a member');
@@ -268,6 +270,9 @@ export class Conference {
     const key = keyOf(address);
     const outbox = new Outbox({
       keeps: this.#options.keepsForAbsent,
+      onTaken: (message) => {
+        this.taken.push({to: key, message});
+      },
       onUndelivered: (message, outcome) => {
         this.undelivered.push({to: key, message, outcome});
       },

@@ -19,6 +19,7 @@ export interface Undelivered {
 export interface OutboxOptions {
   /** Whether messages wait for a member who has no session, or whose session broke before he answered. */
   readonly keeps: boolean;
+  readonly onTaken: (message: SwitchedMessage) => void;
   readonly onUndelivered: (message: SwitchedMessage, outcome: Undelivered['outcome']) => void;
 }
 
@@ -103,7 +104,8 @@ export class Outbox {
     this.#queue.splice(this.#queue.indexOf(message), 1);
     this.#sent--;
     this.#large = false;
-    if (outcome !== 200) this.#options.onUndelivered(message, outcome);
+    if (outcome === 200) this.#options.onTaken(message);
+    else this.#options.onUndelivered(message, outcome);
     this.#pump();
     this.#look();
   }

@@ -5,6 +5,8 @@ export class Inbox<T> {
   readonly #items: T[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #what: string;
+  /** Is told of each item as it comes. */
+  onPush: ((item: T) => void) | undefined;
 
   /** `what` names the things in the error of a wait that ended without them. */
   constructor(what: string) {
@@ -17,6 +19,7 @@ export class Inbox<T> {
 
   push(item: T): void {
     this.#items.push(item);
+    this.onPush?.(item);
     this.changed();
   }
 
