@@ -16,6 +16,7 @@ import {
   inactivity,
   invitesOfBob,
   isMissed,
+  knownGroup,
   saidByBob,
 } from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
@@ -211,15 +212,69 @@ for (const status of [403, 404]) {
   );
 }
 
-test.serial('8.3.2.9.1.3 D3: a group that its focus has ended for good, 410, cannot be had by a re-join', async (t) => {
-  const {pf, conference} = await missed(t);
-  await conference.end([['Reason', 'SIP;cause=410;text="Gone"']]);
-  const bob = await pf.bob({notifications: 'message'});
-  await untold(pf, bob);
-  const session = await bob.startGroup(groupUri(pf), ids);
-  t.deepEqual(await session.ended, {by: 'peer', reason: 'SIP;cause=404'});
-  t.deepEqual(textsOf(bob), texts);
-});
+/** Where re-starts go that a focus does not take: nobody may ask there for a group that is over. */
+const withFactory = {config: {cpm: {conferenceFactory: 'sip:conference-factory@home.example'}}};
+
+for (const [where, options] of [
+  ['its focus', {}],
+  ['a conference factory', withFactory],
+] as const)
+  test.serial(
+    `8.3.2.9.1.3 D3 B4: a group that its focus has ended for good, 410, is not started again at ${where} by a re-join: what waits, then BYE cause 410`,
+    async (t) => {
+      const {pf, conference, group} = await missed(t, options);
+      await conference.end([['Reason', 'SIP;cause=410;text="Gone"']]);
+      const bob = await pf.bob({notifications: 'message'});
+      await untold(pf, bob);
+      const session = await bob.startGroup(groupUri(pf), ids);
+      t.deepEqual(await session.ended, {by: 'peer', reason: 'SIP;cause=410'});
+      t.deepEqual(textsOf(bob), texts);
+      t.deepEqual(invitesOfBob(group), []);
+    },
+  );
+
+test.serial(
+  '8.3.2.9.1.3 D3 B4: an INVITE of the client to the factory for a group that was ended for good gets 410; the next invitation of a focus brings him in again',
+  async (t) => {
+    const {pf, focus, conference, group, carol} = await missed(t, {core: {cases: ['orig', 'term']}});
+    await conference.end([['Reason', 'SIP;cause=410;text="Gone"']]);
+    await pf.pf.log.first(({msg}) => msg === 'the network ends a group session');
+    const bob = await pf.bob({notifications: 'message'});
+    await untold(pf, bob);
+    const begun = bob.startGroup(focus.factory, {...ids, members: [carolAddress]});
+    const refused = await t.throwsAsync(begun, {instanceOf: Refused});
+    t.is(refused.response.status, 410);
+    t.deepEqual(invitesOfBob(group), []);
+    await pf.register(bob);
+    const again = await focus.create({...ids, members: [carolAddress, bobAddress]});
+    const session = await bob.sessions.first();
+    await pf.pf.log.atLeast(2, ({msg}) => msg === joined);
+    t.true((await session.sendText('from Bob')).accepted);
+    await carol.messages.first(({text}) => text === 'from Bob');
+    t.true(saidByBob(again).includes('from Bob'));
+  },
+);
+
+test.serial(
+  '8.2.2.7: the INVITE of a client who left his group asks the conference that stands for him, without a list; what its focus says he is told',
+  async (t) => {
+    const {pf, group, identity} = await missed(t);
+    const bob = await pf.bob({notifications: 'message'});
+    await untold(pf, bob);
+    const session = await bob.startGroup(identity, ids);
+    await bob.messages.first(({text}) => text === 'three');
+    await pf.pf.log.atLeast(2, ({msg}) => msg === joined);
+    t.is(await session.end('SIP;cause=200;text="Call completed"'), 200);
+    await until(async () => (await knownGroup(pf, bobAddress, ids.contributionId))?.standing === 'left');
+    const refused = await bob.startGroup(identity, ids);
+    t.deepEqual(await refused.ended, {by: 'peer', reason: 'SIP;cause=403'});
+    t.deepEqual(
+      invitesOfBob(group).map((request) => headerOf(request, 'Require')),
+      [undefined],
+    );
+    t.is((await knownGroup(pf, bobAddress, ids.contributionId))?.standing, 'left');
+  },
+);
 
 test.serial(
   '8.3.2.9.1.3 D4 T50: what the client says while the re-start upon his re-join fails is told to have failed, before the BYE',

@@ -6,6 +6,7 @@ import type {ExecutionContext} from 'ava';
 import {resourceListsIn} from '../../lib/codecs/resource-lists.ts';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {keyOf} from '../../lib/controlling-function/conference.ts';
+import type {HeaderList} from '../../lib/phone/call.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, type DeploymentOptions} from '../support/deployment.ts';
@@ -24,13 +25,13 @@ import {
 import {until} from '../support/persistent-sender.ts';
 
 /** The group is over, and Bob has got what he missed in a session that stands; he has said nothing yet, no notification either. */
-async function handedOver(t: ExecutionContext, options: DeploymentOptions = {}) {
+async function handedOver(t: ExecutionContext, options: DeploymentOptions = {}, end: HeaderList = inactivity) {
   t.timeout(90_000);
   const group = await groupDeployment(t, {...options, focus: {keepsForAbsent: true}});
   const {pf, begin} = group;
   const {conference, carols} = await begin();
   await isMissed(pf, carols, ['one', 'two']);
-  await conference.end(inactivity);
+  await conference.end(end);
   const bob = await pf.bob({notifications: 'none'});
   await pf.register(bob);
   await bob.messages.first(({text}) => text === 'two');
@@ -175,6 +176,19 @@ for (const status of [403, 404, 480, 500]) {
     },
   );
 }
+
+test.serial(
+  '8.3.2.9.1.3 D3 D4 B4: what a client says to a group that was ended for good, 410, starts nothing at focus or factory; he is told 410',
+  async (t) => {
+    const {group, bob, session} = await handedOver(
+      t,
+      {config: {cpm: {conferenceFactory: 'sip:conference-factory@home.example'}}},
+      [['Reason', 'SIP;cause=410;text="Gone"']],
+    );
+    await fails(t, bob, session, 410);
+    t.deepEqual(invitesOfBob(group), []);
+  },
+);
 
 test.serial('8.3.2.9.1.3 D3 D4 T51: a focus that is silent at the re-start counts as 408', async (t) => {
   const {focus, bob, session} = await handedOver(t, {core: {timers: {t1Ms: 50}}});

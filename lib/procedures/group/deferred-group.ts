@@ -8,6 +8,7 @@ import {forkInvite} from '../terminating/fork.ts';
 import {completed, completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {leave} from './bye.ts';
+import {discardDeferred} from './discard.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {Membership} from './membership.ts';
@@ -46,6 +47,12 @@ export async function deliverGroup(
   const membership = groups.of(servedUser, contributionId) ?? new Membership(context, record);
   // A client of his is in the group: what waits is on its way to him.
   if (membership.client !== undefined) return 'done';
+  // He left it while the store was away: what could not be discarded then is not for him either.
+  if (membership.record.standing === 'left') {
+    await discardDeferred(context, membership);
+    return 'done';
+  }
+
   // Changes while something is awaited: somebody may need what waits, who asked while the record was read.
   const isOver = (): boolean => !lease.held;
   if (isOver()) return kept;

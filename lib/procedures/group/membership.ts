@@ -239,6 +239,8 @@ export class Membership extends KnownGroup {
    */
   async start(kind: FocusInviteKind): Promise<FocusOutcome> {
     if (this.#focus !== undefined) return 'joined';
+    // Ended for good: only a new invitation of its focus brings the group back.
+    if (this.record.standing === 'removed') return {status: 410};
     this.#starting ??= this.#start(kind).finally(() => {
       this.#starting = undefined;
     });

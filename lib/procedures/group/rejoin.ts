@@ -40,6 +40,7 @@ export async function handleMember(
   const comesAgain =
     standing?.focus !== undefined || isOwn || (known !== undefined && sameAddress(invite.uri, known.focus));
   if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
+  else if (known?.standing === 'removed') await invite.respond(410);
   else await begin(context, invite, invitation, known);
 }
 
@@ -136,9 +137,9 @@ async function rejoin(
   await admitted;
 }
 
-/** A group that should stand, by all that we know, is joined; where the focus knows nothing of it, it is one that has to be started again. */
+/** A group that should stand, by all that we know, or that he left himself, is joined; where the focus knows nothing of it, it is one that has to be started again. */
 async function startAgain(membership: Membership): Promise<FocusOutcome> {
-  if (membership.record.standing === 'active') {
+  if (membership.record.standing !== 'inactive') {
     const outcome = await membership.start('rejoin');
     if (outcome === 'joined' || ![404, 410, 481].includes(outcome.status)) return outcome;
   }
