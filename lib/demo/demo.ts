@@ -3,7 +3,7 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {Account} from '../phone/ledger.ts';
-import {ladderHead, ladderLine, type LadderEvent} from './ladder.ts';
+import {ladderHead, ladderLine, twoPhones, type LadderEvent} from './ladder.ts';
 import {endLeftovers, lastLogLines} from './pf-process.ts';
 import {playScenario, type Scenario} from './stage.ts';
 
@@ -25,13 +25,14 @@ const nothing: Account = {sent: 0, accepted: 0, delivered: 0, notified: 0, ident
 export async function runDemo({scenario, json, out}: DemoOptions): Promise<number> {
   const folder = mkdtempSync(path.join(tmpdir(), 'cpm-demo-'));
   const started = performance.now();
+  const {parties = twoPhones} = scenario;
   const colour = out.isTTY === true && process.env['NO_COLOR'] === undefined;
   const print = (object: object, line: string): void => {
     out.write(`${json ? JSON.stringify(object) : line}\n`);
   };
   const tell = (event: LadderEvent): void => {
     const seconds = (performance.now() - started) / 1000;
-    print({...event, seconds: Number(seconds.toFixed(3))}, ladderLine(event, seconds, colour));
+    print({...event, seconds: Number(seconds.toFixed(3))}, ladderLine(parties, event, seconds, colour));
   };
 
   const abort = new AbortController();
@@ -44,7 +45,7 @@ export async function runDemo({scenario, json, out}: DemoOptions): Promise<numbe
   out.on?.('error', interrupted);
 
   let figures = nothing;
-  if (!json) out.write(`${ladderHead()}\n`);
+  if (!json) out.write(`${ladderHead(parties)}\n`);
   try {
     figures = await playScenario(scenario, folder, tell, abort.signal);
   } catch (error) {
@@ -71,7 +72,7 @@ function summary({sent, accepted, delivered, notified, identical, inOrder}: Acco
   return [
     '',
     `messages sent        ${sent}`,
-    `accepted by the PF   ${accepted}`,
+    `accepted (200)       ${accepted}`,
     `delivered whole      ${delivered}`,
     `notified back        ${notified}`,
     `octet for octet      ${yes(identical)}`,

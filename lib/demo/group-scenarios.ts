@@ -1,10 +1,12 @@
-/** Stories of groups: Alice's side goes straight to the controlling function, Bob's through the PF. */
+/** Stories of groups: Alice talks to the controlling function itself, Bob through the PF. */
 import {account, added, type Account} from '../phone/ledger.ts';
 import type {Conference} from '../controlling-function/conference.ts';
 import type {ChatSession} from '../phone/chat-session.ts';
 import type {Phone} from '../phone/phone.ts';
+import type {Party} from './ladder.ts';
 import {bobAddress, type Scenario, type Stage} from './stage.ts';
 
+const parties: readonly Party[] = ['Alice', 'Focus', 'PF', 'Bob'];
 const few: readonly string[] = ['Lunch at one?', 'The place by the river.', 'Carol comes, too.'];
 const ids = {conversationId: 'lunch-conversation', contributionId: 'lunch'};
 
@@ -22,8 +24,12 @@ const isMember = async (stage: Stage, {changes}: Conference): Promise<unknown> =
   );
 
 /** Alice begins a group with Bob. */
-async function begin(stage: Stage, where: string): Promise<Begun> {
-  const focus = await stage.controllingFunction();
+async function begin(
+  stage: Stage,
+  where: string,
+  options?: Parameters<Stage['controllingFunction']>[0],
+): Promise<Begun> {
+  const focus = await stage.controllingFunction(options);
   const alice = await stage.phone('Alice');
   await stage.register(alice);
   stage.step(`Alice begins the group "Lunch" with Bob, ${where}`);
@@ -49,6 +55,7 @@ async function arrived(stage: Stage, alice: Phone, bob: Phone): Promise<Account>
 const group: Scenario = {
   name: 'group',
   title: 'the PF stands in a group for a phone that is off, and hands over what was said',
+  parties,
   async play(stage) {
     const {alice, chat} = await begin(stage, 'whose phone is off; the PF joins for him');
     await stage.say(chat, few);
@@ -68,6 +75,7 @@ const group: Scenario = {
 const rejoin: Scenario = {
   name: 'rejoin',
   title: 'a phone that was cut off comes back into its group before it registers',
+  parties,
   async play(stage) {
     const bob = await stage.phone('Bob');
     await stage.register(bob);
@@ -86,6 +94,7 @@ const rejoin: Scenario = {
 const removed: Scenario = {
   name: 'bye-410',
   title: 'a member is removed: his session ends with 410, and the last state of the group is stored',
+  parties,
   async play(stage) {
     const bob = await stage.phone('Bob');
     await stage.register(bob);
@@ -97,6 +106,8 @@ const removed: Scenario = {
     await conference.remove(bobAddress, alice.address);
     const {reason = ''} = await stage.within(session.ended, "Bob's session ends");
     if (!reason.includes('410')) throw new Error(`Bob's session ended with ${reason}`);
+    const shown = await stage.operator('groups', 'show', bobAddress, ids.contributionId, '--xml');
+    if (!/<status>removed<|status="removed"/.test(shown)) throw new Error('the state of the group is not stored');
     return figures;
   },
 };
@@ -104,8 +115,11 @@ const removed: Scenario = {
 const restart: Scenario = {
   name: 'restart',
   title: 'a group that timed out is handed over, and starts again with the first word of the member',
+  parties,
   async play(stage) {
-    const {alice, chat, conference} = await begin(stage, 'whose phone is off; the PF joins for him');
+    // Who is invited again may miss what is said meanwhile, unless the focus keeps it.
+    const off = 'whose phone is off; the PF joins for him';
+    const {alice, chat, conference} = await begin(stage, off, {keepsForAbsent: true});
     await stage.say(chat, few);
     stage.step('nobody says anything for long: the controlling function ends the session');
     await stage.within(conference.settled(), 'the PF has kept everything');
@@ -115,7 +129,7 @@ const restart: Scenario = {
     await stage.register(bob);
     await stage.heard(bob, few.length);
     const session = await joined(stage, bob);
-    stage.step('Bob answers: the PF starts the group again, and everybody is in it');
+    stage.step('Bob answers: the PF starts the group again, and Alice is invited into it');
     await stage.say(session, ['I am late.']);
     await stage.heard(alice, 1);
     await stage.notified(bob, 1);

@@ -10,6 +10,8 @@ import {fileURLToPath} from 'node:url';
 import {stringify} from 'yaml';
 import {readPortFile} from '../adapters/http/port-file.ts';
 
+/** The command `cpm-pf`. */
+export const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
 const logName = 'cpm-pf.log';
 
 export interface PfSettings {
@@ -26,6 +28,8 @@ export interface PfSettings {
 
 export interface PfProcess {
   readonly pid: number;
+  /** Name of its configuration file. */
+  readonly config: string;
   /** SIGKILL: no chance to put anything in order. Resolves once it is gone. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with its exit status, or `undefined` where it had to be killed after `milliseconds`. */
@@ -63,7 +67,6 @@ function writePfConfig(settings: PfSettings): string {
 export async function startPf(settings: PfSettings, milliseconds = 10_000): Promise<PfProcess> {
   const config = writePfConfig(settings);
   const log = openSync(path.join(settings.folder, logName), 'a');
-  const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
   const child = spawn(process.execPath, [cli, 'start', '--config', config], {stdio: ['ignore', log, log]});
   closeSync(log);
   const {pid} = child;
@@ -81,6 +84,7 @@ export async function startPf(settings: PfSettings, milliseconds = 10_000): Prom
 
   return {
     pid,
+    config,
     async kill() {
       if (!ended(child)) child.kill('SIGKILL');
       await gone;

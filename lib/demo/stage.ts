@@ -1,12 +1,20 @@
 /** What every scenario plays on: the core, the PF as a process, phones whose doings are told, and patience that ends. */
+import {execFile} from 'node:child_process';
 import {once} from 'node:events';
-import {startControllingFunction, type ControllingFunction} from '../controlling-function/controlling-function.ts';
+import {promisify} from 'node:util';
+import {headerOf, type SipMessage} from '../codecs/sip-message.ts';
+import {keyOf} from '../controlling-function/conference.ts';
+import {
+  startControllingFunction,
+  type ControllingFunction,
+  type ControllingFunctionOptions,
+} from '../controlling-function/controlling-function.ts';
 import {startCore, type Core} from '../phone/core.ts';
 import {isNotified, type Account, type SentMessage} from '../phone/ledger.ts';
 import {startPhone, type Phone, type PhoneOptions} from '../phone/phone.ts';
-import type {LadderEvent} from './ladder.ts';
-import {linesOf} from './narration.ts';
-import {freePort, startPf, type PfProcess} from './pf-process.ts';
+import {twoPhones, type LadderEvent, type Party} from './ladder.ts';
+import {focusLines, linesOf, switchedLines} from './narration.ts';
+import {cli, freePort, startPf, type PfProcess} from './pf-process.ts';
 
 const homeDomain = 'home.example';
 const addresses = {Alice: `sip:+15550101@${homeDomain};user=phone`, Bob: `sip:+15550102@${homeDomain};user=phone`};
@@ -23,7 +31,9 @@ export interface Stage {
   /** REGISTER, and the wait until the PF has answered the core's word about it. */
   register(phone: Phone): Promise<void>;
   /** Starts the controlling function of groups. */
-  controllingFunction(): Promise<ControllingFunction>;
+  controllingFunction(options?: Pick<ControllingFunctionOptions, 'keepsForAbsent'>): Promise<ControllingFunction>;
+  /** Lets the operator give a `cpm-pf` command about the PF, and gives what it prints. */
+  operator(...args: readonly string[]): Promise<string>;
   /** SIGKILL to the PF, and another one in its place. */
   crash(): Promise<void>;
   /** Sends texts one after another, each one answered before the next. */
@@ -41,6 +51,8 @@ export interface Scenario {
   readonly name: string;
   /** One line, for `--list`. */
   readonly title: string;
+  /** Who stands in its ladder; default `twoPhones`. */
+  readonly parties?: readonly Party[];
   /** Sections of the PF's configuration beside what the demo needs. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Plays it, and gives the figures of the phones. */
@@ -95,7 +107,13 @@ async function perform(
 
   const figures = await scenario.play({
     step,
-    ...actions(core, tell, closing),
+    ...actions(core, tell, closing, scenario.parties ?? twoPhones),
+    async operator(...args) {
+      step(`$ cpm-pf ${args.join(' ')}`);
+      const {stdout} = await promisify(execFile)(process.execPath, [cli, ...args, '--config', pf.config]);
+      for (const text of stdout.trimEnd().split('\n')) tell({event: 'output', text});
+      return stdout;
+    },
     async crash() {
       step('the Participating Function is killed (SIGKILL), and started again');
       await pf.kill();
@@ -111,8 +129,14 @@ function actions(
   core: Core,
   tell: (event: LadderEvent) => void,
   closing: (() => Promise<unknown>)[],
-): Omit<Stage, 'step' | 'crash'> {
+  parties: readonly Party[],
+): Omit<Stage, 'step' | 'crash' | 'operator'> {
   const known: SentMessage[] = [];
+  const tellAll = (lines: readonly LadderEvent[]): void => {
+    for (const line of lines) tell(line);
+  };
+  const isBobs = (message: SipMessage): boolean =>
+    ['From', 'To'].some((name) => headerOf(message, name)?.includes(bobAddress) === true);
   return {
     async phone(party, options = {}, device) {
       const phone = await startPhone({
@@ -120,7 +144,8 @@ function actions(
         address: addresses[party],
         ...options,
         trace: (event) => {
-          for (const line of linesOf(party, event, known, device)) tell(line);
+          const peer = party === 'Alice' && parties.includes('Focus') ? 'Focus' : 'PF';
+          tellAll(linesOf({party, peer, device}, event, known));
         },
       });
       closing.push(() => phone.close());
@@ -134,9 +159,22 @@ function actions(
       const earlier = core.told.items.slice(0, before).filter(isTold).length;
       await core.told.atLeast(earlier + 1, isTold, stepMilliseconds);
     },
-    async controllingFunction() {
-      // Who is invited again may miss what is said meanwhile, unless the focus keeps it.
-      const focus = await startControllingFunction({core, keepsForAbsent: true});
+    async controllingFunction(options) {
+      const focus = await startControllingFunction({
+        core,
+        ...options,
+        trace: (direction, message) => {
+          if (isBobs(message)) tellAll(focusLines(direction, message));
+        },
+      });
+      focus.conferences.onPush = ({messages, taken}) => {
+        messages.onPush = (message) => {
+          if (message.from === keyOf(bobAddress)) tellAll(switchedLines('in', message, known));
+        };
+        taken.onPush = ({to, message}) => {
+          if (to === keyOf(bobAddress)) tellAll(switchedLines('out', message, known));
+        };
+      };
       closing.push(() => focus.close());
       return focus;
     },
