@@ -137,6 +137,21 @@ export function groupStateIn(contentType: string, body: Uint8Array): GroupState 
   return part && parseGroupState(decodeContent(part.headers, part.body));
 }
 
+/** Whether a message is an object alone, bare or in CPIM. Never throws. */
+export function isGroupState({
+  contentType,
+  bytes,
+}: {
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}): boolean {
+  try {
+    return isType(isType(contentType, 'message/cpim') ? parseCpim(bytes).contentType : contentType, GROUP_STATE_TYPE);
+  } catch {
+    return false;
+  }
+}
+
 function participantOf(element: XmlElement): GroupParticipant | undefined {
   const address = xmlAttribute(element, 'comm-addr')?.trim() ?? '';
   if (address === '') return undefined;

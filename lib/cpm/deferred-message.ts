@@ -51,7 +51,7 @@ export interface NewDeferredMessage {
 /** `queued`: to be offered; `sent`: the client said 200, its delivery notification is awaited (row A21); `held`: an operator keeps it back. */
 export type PendingState = 'queued' | 'sent' | 'held';
 
-/** How a message ended. `dropped`: by an operator. */
+/** How a message ended. `dropped`: by an operator, with the group that its recipient left, or as a state of it that his client does not take. */
 export type Settlement = 'delivered' | 'expired' | 'dropped' | 'failed';
 
 /** A message that is durably kept. */

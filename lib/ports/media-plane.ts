@@ -87,6 +87,8 @@ export type Verdict = 'accepted' | 400 | 403 | 408 | 413 | 415 | 481;
 export interface OutgoingMessage {
   readonly contentType: string;
   readonly bytes: Uint8Array;
+  /** Sent whatever types the peer's description names: its answer is awaited. */
+  readonly regardless?: true;
 }
 
 /** What became of a message that we sent: an MSRP status of the peer, or why there is none. */

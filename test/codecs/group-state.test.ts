@@ -6,6 +6,7 @@ import {
   formatGroupState,
   formatGroupStateCpim,
   groupStateIn,
+  isGroupState,
   parseGroupState,
 } from '../../lib/codecs/group-state.ts';
 import {formatMultipart} from '../../lib/codecs/multipart.ts';
@@ -191,6 +192,21 @@ test('E9: whatever a group is like, its object is read as it was written', (t) =
       },
     ),
   );
+});
+
+test('E9: an object is told by its type, bare or in CPIM; what cannot be read is none', (t) => {
+  const bare = {contentType: 'Application/Group-State-Object+XML;charset=utf-8', bytes: Buffer.from('?')};
+  const wrapped = formatGroupStateCpim({
+    ...{state: lunch, from: '<sip:f>', to: '<sip:t>'},
+    messageId: 'm',
+    dateTime: 'd',
+  });
+  const chat = Buffer.from('From: <sip:f>\r\n\r\nContent-Type: text/plain\r\n\r\napplication/group-state-object+xml');
+  t.true(isGroupState(bare));
+  t.true(isGroupState({contentType: 'message/cpim', bytes: wrapped}));
+  t.false(isGroupState({contentType: 'text/plain', bytes: wrapped}));
+  t.false(isGroupState({contentType: 'message/cpim', bytes: chat}));
+  t.false(isGroupState({contentType: 'message/cpim', bytes: Buffer.from('no headers')}));
 });
 
 test('E9 T63: what is no object, has a DTD or is too large is refused with 400; nothing else comes out', (t) => {

@@ -6,7 +6,7 @@ import {headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import type {PhoneEvent} from '../../lib/phone/phone.ts';
 import {multipartPart} from '../controlling-function/parts.ts';
-import {bobAddress, deployment} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {
   bobWasThere,
   carolAddress,
@@ -17,6 +17,7 @@ import {
   inactivity,
   isMissed,
   knownGroup,
+  usualWrappedTypes,
 } from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
 import {rawFocus} from '../support/raw-focus.ts';
@@ -307,6 +308,60 @@ test.serial(
     );
   },
 );
+
+test.serial(
+  '8.3.2.9.1.2 C2: the complete list comes even to a client whose answer does not name the type of Group State Objects',
+  async (t) => {
+    t.timeout(90_000);
+    const {pf, focus, carol} = await groupDeployment(t, keeps);
+    const many = Array.from({length: 60}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
+    const members = [carolAddress, bobAddress, ...many];
+    await focus.create({...ids, subject: 'All', members});
+    const carols = await carol.sessions.first();
+    await until(async () => {
+      const known = await knownGroup(pf, bobAddress, ids.contributionId);
+      return known?.conference.participants.length === members.length;
+    });
+    await isMissed(pf, carols, ['one']);
+    const bob = await pf.bob({media: {acceptWrappedTypes: usualWrappedTypes}});
+    await pf.register(bob);
+    await bob.messages.first(({text}) => text === 'one');
+    t.is(bob.groupStates.items[0]?.state.participants.length, members.length);
+  },
+);
+
+for (const [what, phone, note] of [
+  ['does not admit', {media: {acceptWrappedTypes: usualWrappedTypes}}, 'not-admitted'],
+  ['answers 415', {behaviour: {answer: ({body}) => (body?.includes('<groupstate') ? 415 : 200)}}, 'MSRP 415'],
+] as const satisfies readonly (readonly [string, Parameters<Deployment['bob']>[0], string])[])
+  test.serial(
+    `8.3.2.9.1.2 C8: a change of the group that a client ${what} is dropped, never sent by SIP MESSAGE, and what is behind it comes`,
+    async (t) => {
+      t.timeout(90_000);
+      const group = await groupDeployment(t, {...keeps, config: {cpm: {groupData: true}}});
+      const {pf} = group;
+      const {conference, carols} = await bobWasThere(group);
+      await isMissed(pf, carols, ['one']);
+      conference.setSubject('Dinner', carolAddress);
+      await pf.pf.log.first(({msg}) => msg === keptChange);
+      await isMissed(pf, carols, ['two']);
+      const bob = await pf.bob(phone);
+      await pf.register(bob);
+      await bob.messages.first(({text}) => text === 'two');
+      t.like(await pf.pf.log.first(({msg}) => msg === 'a change of a group is dropped: the client does not take it'), {
+        outcome: note,
+        contributionId: ids.contributionId,
+      });
+      await until(async () => ((await pf.status()) as {ledger: {pending: number}}).ledger.pending === 0);
+      t.like(await pf.status(), {ledger: {accepted: 3, delivered: 2, dropped: 1}});
+      t.deepEqual(
+        bob.messages.items.map(({text}) => text),
+        ['one', 'two'],
+      );
+      t.false(bob.requests.items.some(({method}) => method === 'MESSAGE'));
+      t.is(bob.repetitions.items.length, 0);
+    },
+  );
 
 test.serial(
   '8.3.2.9.1.2 C7 A21: what a client without IMDN support has taken is released by its 200, and no member hears of it by the PF',

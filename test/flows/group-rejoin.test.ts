@@ -18,6 +18,7 @@ import {
   isMissed,
   knownGroup,
   saidByBob,
+  usualWrappedTypes,
 } from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
 import {rawSip} from '../support/raw-sip.ts';
@@ -194,6 +195,32 @@ test.serial(
     await bob.messages.first(({text}) => text === 'live');
   },
 );
+
+for (const [what, phone, states] of [
+  ['whose offer does not name their type', {media: {acceptWrappedTypes: usualWrappedTypes}}, 1],
+  ['who answers it 415', {behaviour: {answer: ({body}) => (body?.includes('<groupstate') ? 415 : 200)}}, 0],
+] as const satisfies readonly (readonly [string, Parameters<Deployment['bob']>[0], number])[])
+  test.serial(
+    `8.3.2.9.1.3 D2: the last participants are sent even to a client ${what}, whatever he says of it; what waits comes behind`,
+    async (t) => {
+      const {pf, focus, conference} = await missed(t);
+      await conference.end(inactivity);
+      const bob = await pf.bob(phone);
+      await untold(pf, bob);
+      const session = await bob.startGroup(groupUri(pf), ids);
+      await bob.messages.first(({text}) => text === 'three');
+      t.deepEqual(textsOf(bob), texts);
+      t.is(bob.groupStates.items.length, states);
+      await session.sendText('from Bob');
+      const again = await focus.conferences.first((each) => each !== conference);
+      await until(() => Promise.resolve(saidByBob(again).includes('from Bob')));
+      const isRefusal = ({msg}: {readonly msg?: string}) =>
+        msg === 'a Group State Object that a client is owed was not taken';
+      if (states === 1) t.false(pf.pf.log.items.some(isRefusal));
+      else t.is((await pf.pf.log.first(isRefusal))['outcome'], 'MSRP 415');
+      t.false(bob.requests.items.some(({method}) => method === 'MESSAGE'));
+    },
+  );
 
 for (const status of [403, 404]) {
   test.serial(

@@ -38,6 +38,9 @@ export const otherIds = {conversationId: 'Conv-Other', contributionId: 'Contr-Ot
 /** How a focus says that nobody used the session any more, and that it can be started again. */
 export const inactivity = [['Reason', 'SIP;cause=480;text="Bearer unavailable"']] as const;
 
+/** What phones in the field say that CPIM may hold: no Group State Object. */
+export const usualWrappedTypes = 'text/plain message/imdn+xml application/im-iscomposing+xml';
+
 /** The group as Bob's clients know it: at the PF. */
 export const groupUri = ({uri}: Pick<Deployment, 'uri'>, {contributionId} = ids): string =>
   `${uri};ocid=${contributionId}`;

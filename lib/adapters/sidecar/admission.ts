@@ -8,6 +8,7 @@ type Peer = Pick<RemoteMedia, 'acceptTypes' | 'acceptWrappedTypes' | 'maxSize'>;
 /** Why a message may not be sent; undefined where it may. */
 export function admits(remote: Peer, message: OutgoingMessage): 'type' | 'size' | undefined {
   if (remote.maxSize !== undefined && message.bytes.length > remote.maxSize) return 'size';
+  if (message.regardless) return undefined;
   const {acceptTypes, acceptWrappedTypes} = remote;
   if (!isAmong(acceptTypes, message.contentType)) return 'type';
   // A peer that names no wrapped types leaves open what CPIM may hold.

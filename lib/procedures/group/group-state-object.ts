@@ -3,8 +3,10 @@ import type {NewDeferredMessage, OriginalSession} from '../../cpm/deferred-messa
 import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
 import {groupStateOf, type GroupState} from '../../cpm/group-state.ts';
 import type {NewStoredObject} from '../../cpm/stored-object.ts';
-import type {OutgoingMessage} from '../../ports/media-plane.ts';
+import type {LogFields} from '../../ports/log.ts';
+import type {Leg, OutgoingMessage} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
+import {isTaken, outcomeText} from '../terminating/backlog.ts';
 import {groupUri} from './group-uri.ts';
 
 type Needs = Pick<Context, 'clock' | 'policy' | 'sip'>;
@@ -70,6 +72,23 @@ export function groupStateMessage(context: Needs, group: GroupSession, messageId
       dateTime: new Date(context.clock.now()).toISOString(),
     }),
   };
+}
+
+/**
+ * Sends an object that a client is owed, though his description may not name its type, as those of phones in the field do not. Never rejects.
+ * @clause CPM-CF 8.3.2.9.1.2 C2
+ * @clause CPM-CF 8.3.2.9.1.3 D2
+ */
+export async function sendOwedState(
+  {log}: Pick<Context, 'log'>,
+  label: LogFields,
+  leg: Leg,
+  object: OutgoingMessage,
+): Promise<void> {
+  const outcome = await leg.send({...object, regardless: true});
+  if (isTaken(outcome)) return;
+  const where = {...label, clause: 'CPM-CF 8.3.2.9', outcome: outcomeText(outcome)};
+  log.info(where, 'a Group State Object that a client is owed was not taken');
 }
 
 /** A change that the user misses, in its place among the messages that wait for him. It asks for nothing and causes no INVITE by itself. */

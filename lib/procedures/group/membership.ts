@@ -21,7 +21,7 @@ import {watchConference, type ConferenceEvents} from './conference-events.ts';
 import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
-import {queuedGroupState} from './group-state-object.ts';
+import {queuedGroupState, sendOwedState} from './group-state-object.ts';
 import {seekFocus} from './seek-focus.ts';
 import {notForwarded} from './not-forwarded.ts';
 
@@ -162,7 +162,7 @@ export class Membership extends KnownGroup {
   async #letIn(party: Party, lease: UserLease | undefined, first: OutgoingMessage | undefined): Promise<boolean> {
     try {
       await party.leg.bound(this.context.policy.bindMilliseconds);
-      if (first !== undefined) void party.leg.send(first);
+      if (first !== undefined) void sendOwedState(this.context, this.label, party.leg, first);
       // A delivery of the same group that is under way elsewhere gives way to the client who came by himself (T52).
       if (await this.#splice(party, lease, this.sender)) return true;
     } catch (error) {

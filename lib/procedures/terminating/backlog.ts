@@ -1,3 +1,4 @@
+import {isGroupState} from '../../codecs/group-state.ts';
 import type {DeferredMessage} from '../../cpm/deferred-message.ts';
 import type {LogFields} from '../../ports/log.ts';
 import type {Leg, SendOutcome} from '../../ports/media-plane.ts';
@@ -122,6 +123,11 @@ export async function sendBacklog(
     for (const [index, outcome] of results.entries()) {
       if (isTaken(outcome)) continue;
       const message = messages[index];
+      if (message !== undefined && isRefusedAlone(outcome) && isGroupState(message)) {
+        await drop(message, outcomeText(outcome));
+        continue;
+      }
+
       // A client that takes no notifications in a session has them all the same.
       if (message?.kind === 'notification' && outcome.kind === 'not-admitted') {
         await sendByMessage(message);
@@ -156,6 +162,13 @@ export async function sendBacklog(
   const noteRefused = async (message: DeferredMessage, outcome: string): Promise<void> =>
     store.deferredQueue.noteRefused([message.id], clock.now(), {answer: outcome, session: leg.id});
 
+  /** Such an object is no message of anybody: what it says comes anew with the next one. */
+  async function drop(message: DeferredMessage, outcome: string): Promise<void> {
+    await store.deferredQueue.settle([message.id], 'dropped', clock.now(), {answer: outcome, session: leg.id});
+    const where = {clause: 'CPM-CF 8.3.2.9.1.2 C8', ...conversation(message), outcome};
+    log.info(where, 'a change of a group is dropped: the client does not take it');
+  }
+
   async function fail(message: DeferredMessage, where: LogFields): Promise<void> {
     await notifySender(context, message, 'failed');
     await store.deferredQueue.settle([message.id], 'failed', clock.now());
@@ -177,10 +190,13 @@ export async function sendBacklog(
 const octetsOf = (messages: readonly DeferredMessage[]): number =>
   messages.reduce((sum, {bytes}) => sum + bytes.length, 0);
 
-const outcomeText = (outcome: SendOutcome): string =>
+/** How a log record, or a message's history, says it. */
+export const outcomeText = (outcome: SendOutcome): string =>
   outcome.kind === 'answered' ? `MSRP ${outcome.status}` : outcome.kind;
 
-const isTaken = (outcome: SendOutcome | undefined): boolean => outcome?.kind === 'answered' && outcome.status === 200;
+/** Whether the peer has it. */
+export const isTaken = (outcome: SendOutcome | undefined): boolean =>
+  outcome?.kind === 'answered' && outcome.status === 200;
 
 /** The peer did not want this message, but goes on with the session (RFC 4975 §10: 413, 415). */
 const isRefusedAlone = (outcome: SendOutcome): boolean =>
