@@ -7,7 +7,7 @@ import type {DeferredKind, Disposition, NewDeferredMessage} from '../cpm/deferre
 export interface ConversationView {
   /** Key of the user whom the PF serves. */
   readonly servedUser: string;
-  /** Canonical address of the authenticated originator (6.1). */
+  /** Canonical address of the authenticated originator (6.1); in a group, whoever speaks, `group:` and its Contribution-ID. */
   readonly sender: string;
   readonly conversationId: string;
   readonly contributionId: string;
@@ -30,11 +30,11 @@ export interface DeviceView {
   readonly expiresAt: number;
 }
 
-/** A 1-1 session invitation, or a standalone message, for a served user. */
+/** An invitation of a served user, to a 1-1 session or, by its focus, to a group; or a standalone message for him. */
 export interface InvitationView extends ConversationView {
   /** The identity that was addressed, a SIP URI. */
   readonly recipientAddress: string;
-  /** As the network asserts it, a URI. */
+  /** As the network asserts it, a URI; of a group its session identity. */
   readonly senderAddress: string;
   readonly subject: string | undefined;
   /** Whether a first message rides in the INVITE; `beforeDefer` is shown it, where nobody is there. */
@@ -130,7 +130,7 @@ export interface ReleasedView {
   readonly how: 'delivered' | 'expired' | 'failed' | 'dropped';
 }
 
-/** The end of a session between two people. */
+/** The end of a session of the served user's, with one other or with his group. */
 export interface ByeView extends ConversationView {
   readonly by: 'network' | 'client';
   /** Reason header of the BYE. */
