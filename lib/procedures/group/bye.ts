@@ -3,6 +3,7 @@ import {formatReason, parseReason, sipCause, type Reason} from '../../codecs/sip
 import type {SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import type {Party} from '../party.ts';
+import {reasonOf} from '../terminating/bye.ts';
 import {viewOfSession} from '../views.ts';
 import {completed} from '../terminating/reasons.ts';
 import {discardDeferred} from './discard.ts';
@@ -88,10 +89,11 @@ export async function byeOfMember(
   membership: Membership,
   client: Party,
   bye: SipRequestView,
+  by: 'peer' | 'server',
 ): Promise<SipReply | undefined> {
   const {log, hooks} = context;
   if (membership.client !== client) return undefined;
-  const reason = bye.header('Reason');
+  const reason = reasonOf(bye, by);
   const leaves = sipCause(reason) === 200;
   const where = {...membership.label, clause: 'CPM-CF 8.2.2.3'};
   log.info(where, leaves ? 'a client leaves his group' : 'a client ends his session; the PF stays in the group');
@@ -106,11 +108,13 @@ export async function byeOfMember(
  * @clause CPM-CF 8.2.2.3 C5 C11
  */
 export async function leave(context: Context, membership: Membership, reason: string): Promise<void> {
+  // BYE first, then the end of the subscription (T39).
+  const told = membership.focus?.dialog.bye({Reason: reason});
   const parties = membership.takeApart();
   // What others say from now on is not for him any more; what was taken before goes with the rest.
   parties.focus?.leg.refuse();
   await Promise.all([
-    parties.focus?.dialog.bye({Reason: reason}),
+    told,
     membership.kept().then(async () => discardDeferred(context, membership)),
     membership.change({standing: 'left'}).catch((error: unknown) => {
       context.log.warn({...membership.label, error}, 'what is known of a group could not be written down');

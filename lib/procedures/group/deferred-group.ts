@@ -136,6 +136,6 @@ export async function deliverGroup(
     : undefined;
   const admitted = membership.admit(party, remote, response, {lease, first});
   // Another node stands in it, or did: this one joins for the user, and the focus ends his former session.
-  if (membership.focus === undefined && record.standing === 'active') void membership.start('rejoin');
+  if (membership.focus === undefined && membership.record.standing === 'active') void membership.start('rejoin');
   return (await admitted) ? 'done' : kept;
 }

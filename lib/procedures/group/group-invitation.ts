@@ -181,7 +181,7 @@ async function accept(
   } catch (error) {
     log.info({...where, error}, 'the focus was gone before the session stood');
     await giveUp(answered, leg, serviceUnavailable);
-    membership.note({standing: 'inactive'});
+    if (membership.focus === undefined) membership.note({standing: 'inactive'});
     return;
   }
 

@@ -30,6 +30,9 @@ const lastMessageMilliseconds = 1000;
 /** A client who is told that there is no group has this pause after his last message, or the next one would get no word. */
 const quietMilliseconds = 200;
 
+/** What a focus answers that knows nothing of the group (any more). */
+export const isUnknown = (status: number): boolean => [404, 410, 481].includes(status);
+
 /** How a (re-)start towards the focus ended: with a dialog, or with the SIP status that the client is told (T51). */
 export type FocusOutcome = 'joined' | {readonly status: number};
 
@@ -48,7 +51,7 @@ export class Membership extends KnownGroup {
   #reports = true;
   #pairing: Pairing | undefined;
   #relayed = false;
-  #starting: Promise<FocusOutcome> | undefined;
+  #starting: {readonly kind: FocusInviteKind; readonly outcome: Promise<FocusOutcome>} | undefined;
   #splicing: Promise<unknown> = Promise.resolve();
   /** Why the group cannot be had, to the client who is about to be told. */
   #refusal: {readonly client: Party; readonly status: number; lastWord: Promise<unknown>} | undefined;
@@ -102,7 +105,8 @@ export class Membership extends KnownGroup {
       );
     };
     party.leg.connect(remote);
-    if (before !== undefined) void this.#end(before, completedElsewhere);
+    // Not with cause 200: of a member that says that he leaves (8.2.2.3).
+    if (before !== undefined) void this.#end(before, serviceUnavailable);
     this.#pairing?.undo();
     this.#pairing = undefined;
     this.#relayed = false;
@@ -134,7 +138,7 @@ export class Membership extends KnownGroup {
     this.#begin();
     if (before !== undefined) void this.#end(before, completedElsewhere);
     rememberDialog(this.context, this.servedUser, party.dialog);
-    party.dialog.onBye = async (bye) => byeOfMember(this.context, this, party, bye);
+    party.dialog.onBye = async (bye, by) => byeOfMember(this.context, this, party, bye, by);
     party.dialog.onModify = async (request) =>
       renegotiate(
         this.context,
@@ -241,15 +245,25 @@ export class Membership extends KnownGroup {
     if (this.#focus !== undefined) return 'joined';
     // Ended for good: only a new invitation of its focus brings the group back.
     if (this.record.standing === 'removed') return {status: 410};
-    this.#starting ??= this.#start(kind).finally(() => {
+    const pending = this.#starting;
+    const outcome = await (pending?.outcome ?? this.#begun(kind));
+    // A group that is not there any more may be had again, with all of its members.
+    const isAnother = pending?.kind === 'rejoin' && kind === 'restart';
+    return isAnother && outcome !== 'joined' && isUnknown(outcome.status) ? this.start(kind) : outcome;
+  }
+
+  async #begun(kind: FocusInviteKind): Promise<FocusOutcome> {
+    const outcome = this.#start(kind).finally(() => {
       this.#starting = undefined;
     });
-    return this.#starting;
+    this.#starting = {kind, outcome};
+    return outcome;
   }
 
   async #start(kind: FocusInviteKind): Promise<FocusOutcome> {
     const sought = await seekFocus(this.context, this, kind);
-    if ('status' in sought) return sought;
+    // The focus may have invited meanwhile, and refuse us for that.
+    if ('status' in sought) return this.#focus === undefined ? sought : 'joined';
     this.stand(sought.party, sought.remote);
     return 'joined';
   }
@@ -309,7 +323,7 @@ export class Membership extends KnownGroup {
     }
 
     this.#refusal = undefined;
-    if (this.#client !== client) return;
+    if (this.#client !== client || this.#focus !== undefined) return;
     this.#client = undefined;
     client.leg.refuse();
     await this.#end(client, `SIP;cause=${status}`);
@@ -334,7 +348,8 @@ export class Membership extends KnownGroup {
     if (focus === undefined) return;
     this.#focus = undefined;
     this.#unpair();
-    await this.#end(focus, reason);
+    // Where its host is gone nobody answers the BYE.
+    void this.#end(focus, reason);
     await this.comeBack();
   }
 
@@ -453,8 +468,9 @@ export class Membership extends KnownGroup {
     await atMost(this.context.clock, lastMessageMilliseconds, bye);
     if (this.#recording !== undefined) await party.leg.copied();
     await party.leg.release();
-    await bye;
-    forgetDialog(this.context, party.dialog);
+    void bye.then(() => {
+      forgetDialog(this.context, party.dialog);
+    });
   }
 
   /** A peer that hangs up may close its connection before its BYE is here. */

@@ -17,7 +17,7 @@ import {isRecorded} from '../storage/record-session.ts';
 import {losesInvited, withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {focusOf, groupContact, groupOf} from './group-uri.ts';
-import {Membership, type FocusOutcome} from './membership.ts';
+import {isUnknown, Membership, type FocusOutcome} from './membership.ts';
 
 /** What a refusal of the network says beside its status. */
 const ofRefusals = ['Retry-After', 'Warning', 'Reason'];
@@ -141,7 +141,7 @@ async function rejoin(
 async function startAgain(membership: Membership): Promise<FocusOutcome> {
   if (membership.record.standing !== 'inactive') {
     const outcome = await membership.start('rejoin');
-    if (outcome === 'joined' || ![404, 410, 481].includes(outcome.status)) return outcome;
+    if (outcome === 'joined' || !isUnknown(outcome.status)) return outcome;
   }
 
   return membership.start('restart');
@@ -246,7 +246,7 @@ async function begin(
   } catch (error) {
     log.info({...where, error}, 'a group session could not be joined on both sides');
     await end();
-    membership?.note({standing: 'inactive'});
+    if (membership?.focus === undefined) membership?.note({standing: 'inactive'});
     const status = error instanceof CpmError && error.status >= 400 ? error.status : 500;
     if (!invite.cancelled) await invite.respond(status).catch(() => undefined);
   }

@@ -66,7 +66,7 @@ export async function byeOfClient(
 }
 
 /** Why it ends: where nobody said goodbye (the session timer ran out, a connection is lost) nobody has left. */
-const reasonOf = (bye: SipRequestView, by: 'peer' | 'server'): string | undefined =>
+export const reasonOf = (bye: SipRequestView, by: 'peer' | 'server'): string | undefined =>
   by === 'server' ? serviceUnavailable : bye.header('Reason');
 
 /** Ends every session of a node that stops: the peers see that it was not their doing. */
