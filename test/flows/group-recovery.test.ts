@@ -117,7 +117,7 @@ test.serial(
   async (t) => {
     t.timeout(60_000);
     const atATime = 2;
-    const config = {...impatientServer, cpm: {concurrentDeliveries: atATime}};
+    const config = {sip: {inviteSeconds: 60}, cpm: {concurrentDeliveries: atATime}};
     const {pf, focus: control} = await groupDeployment(t, {focus, config});
     const groups = await Promise.all(
       ['a', 'b', 'c', 'd', 'e'].map(async (contributionId) =>

@@ -76,6 +76,7 @@ test.serial(
     const unsubscribe = await focus.sip.next('SUBSCRIBE');
     t.is(unsubscribe.header('Expires'), '0');
     t.is(unsubscribe.header('Call-ID'), subscriber.request.header('Call-ID'));
+    t.true(focus.sip.received.indexOf(bye) < focus.sip.received.indexOf(unsubscribe));
     focus.sip.answer(unsubscribe, '200 OK', ['Expires: 0']);
     await pf.pf.log.first(({msg}) => msg === discarded);
   },
