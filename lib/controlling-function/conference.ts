@@ -7,6 +7,7 @@ import {sipCause} from '../codecs/sip-headers/reason.ts';
 import type {SipResponse} from '../codecs/sip-message.ts';
 import {canonicalAddress} from '../cpm/address.ts';
 import type {ConferenceDescription, EndpointChange, UserChange} from '../cpm/conference-state.ts';
+import type {Disposition} from '../cpm/deferred-message.ts';
 import {CpmError} from '../errors.ts';
 import type {CallEnd, HeaderList} from '../phone/call.ts';
 import {chatMessage, newMessageId} from '../phone/chat-messages.ts';
@@ -149,11 +150,15 @@ export class Conference {
   }
 
   /** Says something in a member's name, who need have no phone; gives the message. */
-  say(from: string, text: string): SwitchedMessage {
+  say(
+    from: string,
+    text: string,
+    dispositions: readonly Disposition[] = ['positive-delivery', 'display'],
+  ): SwitchedMessage {
     const bytes = chatMessage({
       messageId: newMessageId(),
       envelope: {from: `<${from}>`, to: `<${this.identity}>`},
-      dispositions: ['positive-delivery', 'display'],
+      dispositions,
       contentType: 'text/plain;charset=UTF-8',
       content: Buffer.from(text),
     });
@@ -174,6 +179,14 @@ export class Conference {
 
   setIcon(uri: string, by: string): void {
     this.#describe({...this.#description, icon: {uri, participant: by, timestamp: new Date().toISOString()}});
+  }
+
+  /** A member who has no session leaves the group. */
+  leave(address: string): void {
+    const key = keyOf(address);
+    this.#tell(key, {state: 'full', status: 'disconnected', disconnectionMethod: 'departed'});
+    this.#members.delete(key);
+    this.events.end(key);
   }
 
   /** Removes a member for good: BYE 410 (CPM-CF 8.3.2.3); resolves with the status of its answer. */
