@@ -215,11 +215,20 @@ interface Focus {
   readonly ended: boolean;
 }
 
+const statusOf = (users: Focus['users']): {userCount: number; active: boolean} => ({
+  userCount: users.size,
+  active: true,
+});
+
 /** One change at the focus, and the document that tells it: of changes alone, or of everything. */
 function stepped(focus: Focus, {who, what, full}: Step, version: number): {focus: Focus; told: ConferenceNotification} {
   const name = people[who % people.length] ?? 'alice';
   const known = focus.users.get(name);
-  const device = (status: EndpointChange): User => ({...user(name, status), displayText: `${name} ${version}`});
+  const device = (status: EndpointChange): User => ({
+    ...user(name, status),
+    displayText: `${name} ${version}`,
+    ...(name === 'bob' ? {yourOwn: true} : {}),
+  });
   const change: User | undefined =
     {
       joins: device(connected),
@@ -246,38 +255,45 @@ function stepped(focus: Focus, {who, what, full}: Step, version: number): {focus
   };
   const description = {subject: next.subject};
   const told: ConferenceNotification =
-    what === 'ends'
-      ? {entity, state: 'deleted', version, description}
-      : full
-        ? {entity, state: 'full', version, description, users: {state: 'full', users: [...next.users.values()]}}
-        : {
-            entity,
-            state: 'partial',
-            version,
-            ...(what === 'names' ? {description} : {}),
-            ...(change === undefined ? {} : {users: {state: 'partial' as const, users: [change]}}),
-          };
+    what === 'ends' || full
+      ? everythingOf(next, version)
+      : {
+          entity,
+          state: 'partial',
+          version,
+          ...(what === 'names' ? {description} : {}),
+          ...(change === undefined ? {} : {users: {state: 'partial' as const, users: [change]}}),
+          ...(next.users.size === focus.users.size && !focus.ended ? {} : {status: statusOf(next.users)}),
+        };
   return {focus: next, told};
 }
 
-const shown = ({users, description, ended}: ConferenceState): unknown =>
+const isOther = (each: ConferenceUser): boolean => takesPart(each) && each.yourOwn !== true;
+const inOrder = (users: readonly ConferenceUser[]): readonly ConferenceUser[] =>
+  [...users].sort((a, b) => (a.entity < b.entity ? -1 : 1));
+
+/** All that is made use of. With nobody else there the participants are those of some state before, whichever was known of. */
+const shown = ({users, participants, description, status, ended}: ConferenceState): unknown =>
   JSON.parse(
     JSON.stringify({
-      users: [...users].sort((a, b) => (a.entity < b.entity ? -1 : 1)),
+      users: inOrder(users),
+      participants: users.some(isOther) ? inOrder(participants) : 'of before',
       subject: description.subject,
+      status,
       ended,
     }),
   );
-const shownOf = (focus: Focus, version: number): unknown =>
-  shown(
-    after({
-      entity,
-      state: focus.ended ? 'deleted' : 'full',
-      version,
-      description: {subject: focus.subject},
-      users: {state: 'full', users: [...focus.users.values()]},
-    }),
-  );
+const everythingOf = ({users, subject, ended}: Focus, version: number): ConferenceNotification =>
+  ended
+    ? {entity, state: 'deleted', version, description: {subject}}
+    : {
+        ...{entity, state: 'full', version, description: {subject}, status: statusOf(users)},
+        users: {state: 'full', users: [...users.values()]},
+      };
+const shownOf = (focus: Focus, version: number): unknown => {
+  const state = after(everythingOf(focus, version));
+  return shown({...state, participants: state.users.filter(takesPart)});
+};
 
 const steps = fc.array(
   fc.record({
@@ -295,7 +311,7 @@ function played(story: readonly Step[]): {
   readonly told: readonly ConferenceNotification[];
 } {
   const states: Focus[] = [start];
-  const told = [notification(0, 'full', [...start.users.values()], {description: {subject: 'Lunch'}})];
+  const told = [everythingOf(start, 0)];
   for (const [index, step] of story.entries()) {
     const {focus, told: document} = stepped(states.at(-1) ?? start, step, index + 1);
     states.push(focus);
@@ -342,13 +358,7 @@ test('RFC 4575 §4.6: in any order, with any loss: the full document that answer
         return document === undefined ? state : mergeNotification(state, document);
       }, unknownConference);
       const last = states.at(-1) ?? start;
-      const answer: ConferenceNotification = {
-        entity,
-        state: last.ended ? 'deleted' : 'full',
-        version: told.length,
-        description: {subject: last.subject},
-        users: {state: 'full', users: [...last.users.values()]},
-      };
+      const answer = everythingOf(last, told.length);
       const refreshed = mergeNotification(known, answer);
       t.false(refreshed.refreshNeeded);
       t.deepEqual(shown(refreshed), shownOf(last, told.length));
