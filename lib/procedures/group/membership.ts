@@ -1,6 +1,6 @@
 import type {ConferenceState} from '../../cpm/conference-state.ts';
 import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
-import {atMost, pause} from '../../ports/clock.ts';
+import {atMost} from '../../ports/clock.ts';
 import type {SipMessageView} from '../../ports/sip.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
@@ -22,13 +22,12 @@ import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
 import {queuedGroupState, sendOwedState} from './group-state-object.ts';
-import {seekFocus} from './seek-focus.ts';
 import {notForwarded} from './not-forwarded.ts';
+import {Refusal} from './refusal.ts';
+import {seekFocus} from './seek-focus.ts';
 
 /** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
 const lastMessageMilliseconds = 1000;
-/** A client who is told that there is no group has this pause after his last message, or the next one would get no word. */
-const quietMilliseconds = 200;
 
 /** What a focus answers that knows nothing of the group (any more). */
 export const isUnknown = (status: number): boolean => [404, 410, 481].includes(status);
@@ -54,7 +53,7 @@ export class Membership extends KnownGroup {
   #starting: {readonly kind: FocusInviteKind; readonly outcome: Promise<FocusOutcome>} | undefined;
   #splicing: Promise<unknown> = Promise.resolve();
   /** Why the group cannot be had, to the client who is about to be told. */
-  #refusal: {readonly client: Party; readonly status: number; lastWord: Promise<unknown>} | undefined;
+  #refusal: Refusal | undefined;
   #events: ConferenceEvents | undefined;
   #keeping: Promise<unknown> = Promise.resolve();
   #over: (() => void) | undefined;
@@ -305,23 +304,17 @@ export class Membership extends KnownGroup {
   ): Promise<Verdict> {
     void this.refuseClient(client, status);
     const told = notForwarded(this.context, this, client.leg, content);
-    if (this.#refusal !== undefined) this.#refusal.lastWord = told;
+    this.#refusal?.follows(told);
     return told;
   }
 
   /** BYE with the focus's own status to a client who waits for a group that cannot be had (row D3), once he knows it of each of his messages. */
   async refuseClient(client: Party, status: number): Promise<void> {
     if (this.#client !== client || this.#refusal?.client === client) return;
-    const refusal = {client, status, lastWord: Promise.resolve() as Promise<unknown>};
-    this.#refusal = refusal;
+    this.#refusal = new Refusal(client, status);
     // What waits for him he gets even so.
     await this.#splicing;
-    for (let last: unknown; last !== refusal.lastWord;) {
-      last = refusal.lastWord;
-      await last;
-      await pause(this.context.clock, quietMilliseconds);
-    }
-
+    await this.#refusal.said(this.context.clock);
     this.#refusal = undefined;
     if (this.#client !== client || this.#focus !== undefined) return;
     this.#client = undefined;
