@@ -7,6 +7,7 @@ import {opaqueId} from '../codecs/sip-headers/cpm-ids.ts';
 import type {GroupSession} from '../cpm/group-session.ts';
 import {handleGroupInvitation} from './group/group-invitation.ts';
 import {groupOf} from './group/group-uri.ts';
+import {knownOf} from './group/groups.ts';
 import {handleMember} from './group/rejoin.ts';
 import {createRegEvents} from './registration/reg-event.ts';
 import {handleThirdPartyRegister, isThirdPartyRegister} from './registration/third-party-register.ts';
@@ -79,13 +80,15 @@ export function createDispatch(context: Context): SipHandlers {
     originating: boolean,
   ): Promise<{readonly known: GroupSession | undefined} | undefined> {
     if (!originating) return isGroupInvitation(request) ? {known: undefined} : undefined;
-    const contributionId = groupOf(context, request.uri) ?? opaqueId(request.header('Contribution-ID'));
+    const own = groupOf(context, request.uri);
+    if (own !== undefined) return {known: await knownOf(context, servedUser, own)};
+    const contributionId = opaqueId(request.header('Contribution-ID'));
+    // What is no group's goes on without the store.
     const known =
       contributionId === undefined
         ? undefined
-        : await context.store.groupSessions.get(servedUser, contributionId).catch(() => undefined);
-    const isGroup = known !== undefined || groupOf(context, request.uri) !== undefined || asksForGroupSession(request);
-    return isGroup ? {known} : undefined;
+        : await knownOf(context, servedUser, contributionId).catch(() => undefined);
+    return known !== undefined || asksForGroupSession(request) ? {known} : undefined;
   }
 
   /**
@@ -141,7 +144,7 @@ export function createDispatch(context: Context): SipHandlers {
     if (contributionId === undefined) return 'pass';
     if (!trusted(request)) return 'handled';
     const servedUser = await context.users.resolve(originatorOf(request, context));
-    const group = servedUser && (await context.store.groupSessions.get(servedUser, contributionId));
+    const group = servedUser && (await knownOf(context, servedUser, contributionId));
     if (group) await request.proxy(group.focus);
     else await request.respond(404);
     return 'handled';
@@ -193,7 +196,9 @@ export function createDispatch(context: Context): SipHandlers {
         };
         if (known) log.info(fields, 'a request is refused');
         else log.error(fields, 'a request failed');
-        await request.respond(known && error.status >= 400 ? error.status : 500);
+        const status = known && error.status >= 400 ? error.status : 500;
+        const later = status === 503 ? {'Retry-After': String(policy.retryAfterSeconds)} : {};
+        await request.respond(status, {headers: later});
         return 'handled';
       }
     };

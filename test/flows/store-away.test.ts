@@ -1,10 +1,11 @@
 /** MongoDB dies and comes back below a running PF (docs/acknowledgement.md). */
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {groupDeployment, groupUri, ids, inactivity, isMissed} from '../support/group-deployment.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
 
 /** Only a server of our own may be killed. */
@@ -63,5 +64,77 @@ killable(
     t.true((await live.sendText('live with it')).accepted);
     await carol.messages.atLeast(4);
     t.is(bob.messages.items.filter(({text}) => text === 'before').length, 1);
+  },
+);
+
+/** The PF stands in a group for Bob, whose phone is on and unknown to it; its store can be killed. */
+async function groupOnMongo(t: ExecutionContext, database: string) {
+  t.timeout(120_000);
+  const mongo = await startMongo();
+  t.teardown(async () => mongo.stop());
+  const group = await groupDeployment(t, {
+    config: {
+      store: {kind: 'mongodb', uri: mongo.uri, database, answerSeconds: 2},
+      sip: {retryAfterSeconds: 9},
+    },
+  });
+  const {pf} = group;
+  const {conference, carols} = await group.begin();
+  await pf.pf.log.first(({msg}) => msg === 'nothing of a group waits for its user');
+  const bob = await pf.bob({notifications: 'none'});
+  pf.core.pf = undefined;
+  await bob.register();
+  pf.core.pf = pf.uri;
+  return {...group, mongo, conference, carols, bob};
+}
+
+killable(
+  `8.3.2.9.1.3 D1 D5: without its store the PF lets a client who comes again into the group that it stands in, where nothing waits for him (${mongoName})`,
+  async (t) => {
+    const {pf, carol, carols, bob, mongo} = await groupOnMongo(t, 'group_away');
+    await mongo.kill();
+    const bobs = await bob.startGroup(groupUri(pf), ids);
+    await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
+    t.true((await carols.sendText('live')).accepted);
+    await bob.messages.first(({text}) => text === 'live');
+    t.true((await bobs.sendText('from Bob')).accepted);
+    await carol.messages.first(({text}) => text === 'from Bob');
+    t.like(await ready(pf), {status: 503, body: {store: 'away'}});
+  },
+);
+
+killable(
+  `8.3.2.9.1.3 D1 T42: what waits in a store that is away comes first when it is back; until then the client stays (${mongoName})`,
+  async (t) => {
+    const {pf, carol, carols, bob, mongo} = await groupOnMongo(t, 'group_waits');
+    await isMissed(pf, carols, ['one', 'two']);
+    await mongo.kill();
+    const bobs = await bob.startGroup(groupUri(pf), ids);
+    t.true((await bobs.sendText('from Bob')).accepted);
+    await carol.messages.first(({text}) => text === 'from Bob');
+    t.is(bob.messages.items.length, 0);
+    await mongo.start();
+    await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group', 40_000);
+    t.true((await carols.sendText('live')).accepted);
+    await bob.messages.first(({text}) => text === 'live');
+    t.deepEqual(
+      bob.messages.items.map(({text}) => text),
+      ['one', 'two', 'live'],
+    );
+    t.is(bob.repetitions.items.length, 0);
+    t.is(bob.sessions.items.length, 1);
+  },
+);
+
+killable(
+  `8.3.2.9.1.3 D1 E1: a re-join of a group that only the store may know gets 503 with Retry-After while it is away, not 404 (${mongoName})`,
+  async (t) => {
+    const {pf, conference, bob, mongo} = await groupOnMongo(t, 'group_unknown');
+    await conference.end(inactivity);
+    await pf.pf.log.first(({msg}) => msg === 'the network ends a group session');
+    await mongo.kill();
+    const refused = await t.throwsAsync(bob.startGroup(groupUri(pf), ids), {instanceOf: Refused});
+    t.is(refused.response.status, 503);
+    t.is(headerOf(refused.response, 'Retry-After'), '9');
   },
 );

@@ -1,3 +1,5 @@
+import type {GroupSession} from '../../cpm/group-session.ts';
+import type {Context} from '../context.ts';
 import {createTurns, type Turns} from '../turns.ts';
 import type {Membership} from './membership.ts';
 
@@ -31,3 +33,11 @@ export function createGroups(comingBackAtATime: () => number): Groups {
     comingBack: createTurns(comingBackAtATime),
   };
 }
+
+/** What is known of a user's group: by this node where it is in it, else by the store. Rejects with `CPM_STORE_AWAY` (503). */
+export const knownOf = async (
+  {groups, store}: Pick<Context, 'groups' | 'store'>,
+  servedUser: string,
+  contributionId: string,
+): Promise<GroupSession | undefined> =>
+  groups.of(servedUser, contributionId)?.record ?? store.groupSessions.get(servedUser, contributionId);

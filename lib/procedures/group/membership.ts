@@ -1,6 +1,6 @@
 import type {ConferenceState} from '../../cpm/conference-state.ts';
 import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
-import {atMost} from '../../ports/clock.ts';
+import {atMost, pause} from '../../ports/clock.ts';
 import type {SipMessageView} from '../../ports/sip.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
@@ -8,7 +8,6 @@ import {renegotiate} from '../renegotiation.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {farewellMilliseconds} from '../terminating/bye.ts';
-import {deferMessage} from '../terminating/defer.ts';
 import {turnMilliseconds} from '../terminating/deliveries.ts';
 import {supportsImdn} from '../terminating/imdn-support.ts';
 import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
@@ -21,13 +20,16 @@ import {watchConference, type ConferenceEvents} from './conference-events.ts';
 import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
-import {queuedGroupState, sendOwedState} from './group-state-object.ts';
+import {sendOwedState} from './group-state-object.ts';
+import {Keeping} from './keeping.ts';
 import {notForwarded} from './not-forwarded.ts';
 import {Refusal} from './refusal.ts';
 import {seekFocus} from './seek-focus.ts';
 
 /** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
 const lastMessageMilliseconds = 1000;
+/** A client who waits for the store waits so long from one look to the next. */
+const storeMilliseconds = 1000;
 
 /** What a focus answers that knows nothing of the group (any more). */
 export const isUnknown = (status: number): boolean => [404, 410, 481].includes(status);
@@ -55,7 +57,7 @@ export class Membership extends KnownGroup {
   /** Why the group cannot be had, to the client who is about to be told. */
   #refusal: Refusal | undefined;
   #events: ConferenceEvents | undefined;
-  #keeping: Promise<unknown> = Promise.resolve();
+  readonly #keeping = new Keeping(this.context, this);
   #over: (() => void) | undefined;
   #recording: SessionRecord | undefined;
   #comingBack = false;
@@ -115,6 +117,7 @@ export class Membership extends KnownGroup {
     });
     // A client that has been waiting for it is let in behind what came meanwhile.
     if (this.#client !== undefined) void this.#joinWaiting();
+    else void this.#keeping.look();
   }
 
   /**
@@ -183,21 +186,9 @@ export class Membership extends KnownGroup {
       if (this.#client !== client) return false;
       const until = this.#focus === undefined ? 'empty' : 'caught-up';
       if (!(await sendGroupBacklog(this.context, this, client, held, until))) return false;
-      for (let focus = this.#focus; focus !== undefined && !this.#relayed; focus = this.#focus) {
-        if (this.#client !== client) return false;
-        const pairing = await focus.leg.pair(client.leg);
-        await this.#keeping;
-        const sent = await sendGroupBacklog(this.context, this, client, held, 'empty');
-        if (!sent || this.#client !== client || this.#focus !== focus) {
-          pairing.undo();
-          if (!sent || this.#client !== client) return false;
-          continue;
-        }
-
-        this.#pairing = pairing;
-        this.#relayed = true;
-        pairing.open();
-        this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
+      while (this.#client === client && this.#focus !== undefined && !this.#relayed) {
+        if (!(await this.#join(client, async () => sendGroupBacklog(this.context, this, client, held, 'empty'))))
+          return false;
       }
 
       return this.#client === client;
@@ -205,15 +196,48 @@ export class Membership extends KnownGroup {
     return lease === undefined ? this.#inTurn(client, work, wish) : work(lease);
   }
 
-  /** Something else may be handed over to the user for a long time: his client waits for as long as he stays. */
+  /** Lets the group through to the client behind `rest`, unless either side is another one by then. False when he could not take that. */
+  async #join(client: Party, rest: () => Promise<boolean>): Promise<boolean> {
+    const focus = this.#focus;
+    const pairing = await focus?.leg.pair(client.leg);
+    let isOpen = false;
+    try {
+      await this.#keeping.settled;
+      if (!(await rest())) return false;
+      if (pairing === undefined || this.#client !== client || this.#focus !== focus) return true;
+      isOpen = true;
+      this.#keeping.handedOver();
+      this.#pairing = pairing;
+      this.#relayed = true;
+      pairing.open();
+      this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
+      return true;
+    } finally {
+      if (!isOpen) pairing?.undo();
+    }
+  }
+
+  /**
+   * Something else may be handed over to the user for a long time: his client waits for as long as he stays. So he does while the store is away,
+   * unless it is known that nothing waits for him there.
+   */
   async #inTurn(
     client: Party,
     work: (lease: UserLease) => Promise<boolean>,
     wish: string | undefined,
   ): Promise<boolean> {
+    const {deliveries, store, clock} = this.context;
+    const isLive = (): boolean => !store.available && this.#keeping.nothingWaits;
     while (this.#client === client) {
-      const done = await this.context.deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
-      if (done !== undefined) return done;
+      try {
+        if (isLive() && this.#focus !== undefined) await this.#join(client, () => Promise.resolve(isLive()));
+        if (this.#relayed) return this.#client === client;
+        const done = await deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
+        if (done !== undefined) return done;
+      } catch (error) {
+        if (store.available) throw error;
+        await pause(clock, storeMilliseconds);
+      }
     }
 
     return false;
@@ -269,9 +293,7 @@ export class Membership extends KnownGroup {
 
   /** Nobody takes it live: kept for the user, who is told of it. */
   async #keep(message: OfferedMessage): Promise<Verdict> {
-    const kept = deferMessage(this.context, this, message);
-    this.#keeping = Promise.all([this.#keeping, kept]).then(() => undefined);
-    const verdict = await kept;
+    const verdict = await this.#keeping.message(message);
     if (verdict === 'accepted' && this.#client === undefined)
       this.context.deliveries.trigger(this.servedUser, 'message');
     return verdict;
@@ -370,7 +392,7 @@ export class Membership extends KnownGroup {
 
   /** Second half: what is left of both parties is released (row B11). */
   async release(parties: ReturnType<Membership['takeApart']>): Promise<void> {
-    await this.#keeping;
+    await this.#keeping.settled;
     for (const party of [parties.focus, parties.client]) {
       if (party === undefined) continue;
       forgetDialog(this.context, party.dialog);
@@ -395,26 +417,12 @@ export class Membership extends KnownGroup {
 
   /** Resolves once everything that the focus sent so far is stored, or refused. */
   async kept(): Promise<void> {
-    await this.#keeping;
+    await this.#keeping.settled;
   }
 
   #changed(conference: ConferenceState, version: string): void {
     const isNews = this.learn(conference);
-    if (!isNews || this.#client !== undefined || this.#focus === undefined) return;
-    const message = queuedGroupState(this.context, this.record, this.original, version);
-    if (message === undefined) return;
-    const where = {...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C8'};
-    this.#keeping = Promise.all([
-      this.#keeping,
-      this.context.store.deferredQueue.enqueue([message]).then(
-        () => {
-          this.context.log.info(where, 'a change of a group is kept for its user');
-        },
-        (error: unknown) => {
-          this.context.log.warn({...where, error}, 'a change of a group could not be kept for its user');
-        },
-      ),
-    ]).then(() => undefined);
+    if (isNews && this.#client === undefined && this.#focus !== undefined) this.#keeping.state(version);
   }
 
   #unpair(): void {

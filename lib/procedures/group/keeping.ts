@@ -1,0 +1,81 @@
+import type {OfferedMessage, Verdict} from '../../ports/media-plane.ts';
+import type {Context} from '../context.ts';
+import {deferMessage} from '../terminating/defer.ts';
+import {queuedGroupState} from './group-state-object.ts';
+import type {KnownGroup} from './known-group.ts';
+
+/** What is kept of one group for its user, in order, while none of his clients hears it; and whether anything of it waits, as far as that is known here. */
+export class Keeping {
+  readonly #context: Context;
+  readonly #group: KnownGroup;
+  #under: Promise<unknown> = Promise.resolve();
+  #waits: 'unknown' | 'something' | 'nothing' = 'unknown';
+
+  constructor(context: Context, group: KnownGroup) {
+    this.#context = context;
+    this.#group = group;
+  }
+
+  /** Resolves once everything that came so far is stored, or refused. Never rejects. */
+  get settled(): Promise<unknown> {
+    return this.#under;
+  }
+
+  /** Known for sure: a client may be let in live without a look at the store. */
+  get nothingWaits(): boolean {
+    return this.#waits === 'nothing';
+  }
+
+  /** All that waited was handed over, and what comes now goes another way. */
+  handedOver(): void {
+    this.#waits = 'nothing';
+  }
+
+  /** Looks whether anything waits from before. Never rejects. */
+  async look(): Promise<void> {
+    if (!this.#isUnknown()) return;
+    const {servedUser, sender} = this.#group;
+    const first = {afterSequence: undefined, limit: 1, maxBytes: 1};
+    const found = await this.#context.store.deferredQueue.next(servedUser, sender, first).catch(() => undefined);
+    if (found?.length !== 0 || !this.#isUnknown()) return;
+    this.#waits = 'nothing';
+    this.#context.log.debug(this.#group.label, 'nothing of a group waits for its user');
+  }
+
+  /** Nobody takes it live. */
+  async message(message: OfferedMessage): Promise<Verdict> {
+    const kept = deferMessage(this.#context, this.#group, message);
+    this.#follow(kept);
+    return kept;
+  }
+
+  /**
+   * A change of the group that its user does not see.
+   * @clause CPM-CF 8.3.2.9.1.2 C8
+   */
+  state(version: string): void {
+    const {store, log} = this.#context;
+    const {record, original, label} = this.#group;
+    const message = queuedGroupState(this.#context, record, original, version);
+    if (message === undefined) return;
+    const where = {...label, clause: 'CPM-CF 8.3.2.9.1.2 C8'};
+    this.#follow(
+      store.deferredQueue.enqueue([message]).then(
+        () => {
+          log.info(where, 'a change of a group is kept for its user');
+        },
+        (error: unknown) => {
+          log.warn({...where, error}, 'a change of a group could not be kept for its user');
+        },
+      ),
+    );
+  }
+
+  readonly #isUnknown = (): boolean => this.#waits === 'unknown';
+
+  /** Of what is refused while the store goes away nobody knows whether it is there; while it is away, it is not. */
+  #follow(kept: Promise<unknown>): void {
+    if (this.#context.store.available) this.#waits = 'something';
+    this.#under = Promise.allSettled([this.#under, kept]);
+  }
+}
