@@ -53,7 +53,7 @@ export function createDispatch(context: Context): SipHandlers {
     }
 
     if (!isCpmSession(request)) return 'pass';
-    const originating = directionOf(request, context) === 'originating' || groupOf(context, request.uri) !== undefined;
+    const originating = directionOf(request, context) === 'originating' || groupOf(context, request) !== undefined;
     const servedUser = await context.users.resolve(
       originating ? originatorOf(request, context) : recipientOf(request, context),
     );
@@ -80,8 +80,8 @@ export function createDispatch(context: Context): SipHandlers {
     originating: boolean,
   ): Promise<{readonly known: GroupSession | undefined} | undefined> {
     if (!originating) return isGroupInvitation(request) ? {known: undefined} : undefined;
-    const own = groupOf(context, request.uri);
-    if (own !== undefined) return {known: await knownOf(context, servedUser, own)};
+    const named = groupOf(context, request);
+    if (named !== undefined) return {known: await knownOf(context, servedUser, named)};
     const contributionId = opaqueId(request.header('Contribution-ID'));
     // What is no group's goes on without the store.
     const known =
@@ -136,11 +136,12 @@ export function createDispatch(context: Context): SipHandlers {
   }
 
   /**
-   * A client knows its group by our URI alone: what it asks of the conference goes to the focus, which answers it from then on.
+   * A client knows its group by our URI alone: what it asks of the conference goes to the focus, which answers it from then on. By the URI of
+   * another node it goes to that one, as a SIP server exchanges its own Request-URI alone.
    * @clause CPM-CF 8.3.2.9.1.2 C9
    */
   async function subscribe(request: IncomingRequest): Promise<'handled' | 'pass'> {
-    const contributionId = groupOf(context, request.uri);
+    const contributionId = context.sip.isOwn(request.uri) ? groupOf(context, request) : undefined;
     if (contributionId === undefined) return 'pass';
     if (!trusted(request)) return 'handled';
     const servedUser = await context.users.resolve(originatorOf(request, context));

@@ -95,6 +95,20 @@ test.serial(
   },
 );
 
+test.serial(
+  '8.3.2.9.1.3 D1 D3: a re-join by a URI of the PF from before it had another address brings what waits, and starts the group again at its focus',
+  async (t) => {
+    const {pf, focus, conference} = await missed(t, {core: {cases: ['orig', 'term']}});
+    await conference.end(inactivity);
+    const bob = await pf.bob();
+    await untold(pf, bob);
+    await bob.startGroup(groupUri({uri: 'sip:127.0.0.1:9;transport=tcp'}), ids);
+    await focus.conferences.first((each) => each !== conference);
+    await bob.messages.first(({text}) => text === 'three');
+    t.deepEqual(textsOf(bob), texts);
+  },
+);
+
 /** He is rung by the delivery that his registration has set off, and has not answered. */
 async function rung(pf: Deployment, options: Parameters<Deployment['bob']>[0] = {}) {
   const bob = await pf.bob(options);

@@ -77,10 +77,11 @@ export async function handleGroupInvitation(
 
 /** What is known of the group already, and what the invitation says of it. */
 async function groupFor(
-  {groups, store, policy, clock}: Context,
+  context: Context,
   invite: IncomingInvite,
   {servedUser, contributionId, conversationId, recipientAddress, subject, offer}: Invitation,
 ): Promise<GroupSession> {
+  const {groups, store, policy, clock} = context;
   const standing = groups.of(servedUser, contributionId);
   const known = standing?.record ?? (await store.groupSessions.get(servedUser, contributionId).catch(() => undefined));
   const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
@@ -88,7 +89,7 @@ async function groupFor(
   return {
     ...{servedUser, contributionId, conversationId, offer},
     standing: 'active',
-    focus: focusOf(invite) ?? invite.uri,
+    focus: focusOf(context, invite) ?? invite.uri,
     memberAddress: recipientAddress,
     subject: subject ?? known?.subject,
     conference: invited.length > 0 ? invitedConference(invited) : (known?.conference ?? unknownConference),

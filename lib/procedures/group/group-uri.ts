@@ -4,7 +4,7 @@ import {opaqueId} from '../../codecs/sip-headers/cpm-ids.ts';
 import type {GroupSession} from '../../cpm/group-session.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import {resolveEscapes} from '../../cpm/percent-escapes.ts';
-import type {SipMessageView} from '../../ports/sip.ts';
+import type {SipMessageView, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 
 /** Names the group in our own URI: a client that re-joins by it reaches the PF, which knows the focus. */
@@ -18,16 +18,20 @@ export const groupUri = ({sip}: Pick<Context, 'sip'>, {contributionId}: Pick<Gro
 export const groupContact = (context: Pick<Context, 'sip'>, group: Pick<GroupSession, 'contributionId'>): string =>
   formatContact(groupUri(context, group), {icsi: ICSI.session, isFocus: true});
 
-/** The Contribution-ID in a Request-URI that came from such a Contact; undefined in any other. */
-export function groupOf({sip}: Pick<Context, 'sip'>, uri: string): string | undefined {
-  if (!/^sips?:/i.test(uri) || !sip.isOwn(uri)) return undefined;
-  const value = parseSipUri(uri).params.get(parameter);
-  return value === undefined ? undefined : opaqueId(resolveEscapes(value));
+/**
+ * The Contribution-ID in a Request-URI that came from such a Contact: of this node, or, where the request is for that group by its header, too, of
+ * another one, or of an address that it had before. A focus may name its groups so as well. Undefined in any other.
+ */
+export function groupOf({sip}: Pick<Context, 'sip'>, request: SipRequestView): string | undefined {
+  const {uri} = request;
+  const value = /^sips?:/i.test(uri) ? parseSipUri(uri).params.get(parameter) : undefined;
+  const named = value === undefined ? undefined : opaqueId(resolveEscapes(value));
+  return sip.isOwn(uri) || named === opaqueId(request.header('Contribution-ID')) ? named : undefined;
 }
 
-/** The session identity that a focus gives in its Contact (T46). */
-export function focusOf(message: Pick<SipMessageView, 'header'>): string | undefined {
+/** The session identity that a focus gives in its Contact (T46); a URI of our own is none. */
+export function focusOf({sip}: Pick<Context, 'sip'>, message: Pick<SipMessageView, 'header'>): string | undefined {
   const header = message.header('Contact');
   const [contact] = header === undefined ? [] : parseContacts(header);
-  return contact !== undefined && isFocus(contact) ? contact.uri : undefined;
+  return contact !== undefined && isFocus(contact) && !sip.isOwn(contact.uri) ? contact.uri : undefined;
 }

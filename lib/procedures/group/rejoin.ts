@@ -34,11 +34,11 @@ export async function handleMember(
   known: GroupSession | undefined,
 ): Promise<void> {
   const invitation = readInvitation(invite, servedUser, context);
-  const isOwn = groupOf(context, invite.uri) !== undefined;
-  if (known === undefined && isOwn) return invite.respond(404);
+  const isNamed = groupOf(context, invite) !== undefined;
+  if (known === undefined && isNamed && context.sip.isOwn(invite.uri)) return invite.respond(404);
   const standing = context.groups.of(servedUser, invitation.contributionId);
   const comesAgain =
-    standing?.focus !== undefined || isOwn || (known !== undefined && sameAddress(invite.uri, known.focus));
+    standing?.focus !== undefined || isNamed || (known !== undefined && sameAddress(invite.uri, known.focus));
   if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
   else if (known?.standing === 'removed') await invite.respond(410);
   else await begin(context, invite, invitation, known);
@@ -218,7 +218,7 @@ async function begin(
     const group: GroupSession = {
       ...{servedUser, contributionId, conversationId, offer},
       standing: 'active',
-      focus: focusOf(response) ?? invite.uri,
+      focus: focusOf(context, response) ?? invite.uri,
       memberAddress: senderAddress,
       subject: subject ?? known?.subject,
       conference:

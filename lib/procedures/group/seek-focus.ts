@@ -61,7 +61,7 @@ export async function seekFocus(context: Context, group: Membership, kind: Focus
     const remote = remoteMedia(bodyText(response), 'answer', leg);
     leg.connect(remote);
     await leg.bound(policy.bindMilliseconds);
-    group.note({standing: 'active', focus: focusOf(response) ?? group.record.focus});
+    group.note({standing: 'active', focus: focusOf(context, response) ?? group.record.focus});
     log.info(where, 'the user is in the group again');
     return {party: {dialog, leg, local, remote: bodyText(response)}, remote};
   } catch (error) {
