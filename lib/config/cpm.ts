@@ -62,7 +62,9 @@ export const cpm = z
     groupData: z
       .boolean()
       .default(false)
-      .describe('Whether members may change subject and icon of a group: then its Group State Objects have them.'),
+      .describe(
+        'Whether members may change subject and icon of a group: then its Group State Objects have them, and its INVITEs the latest Subject.',
+      ),
     conferenceFactory: sipUri
       .optional()
       .describe('Where a group is started again (8.2.2.7); unset: at the focus that it had.'),

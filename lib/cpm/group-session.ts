@@ -19,6 +19,7 @@ export interface GroupSession {
   readonly focus: string;
   /** The public identity by which the group knows the served user, as a SIP URI. */
   readonly memberAddress: string;
+  /** As its Subject header: of the latest invitation, or notification where those may change it. */
   readonly subject: string | undefined;
   /** The offer of the original invitation, whose capabilities each later one repeats (row C4). */
   readonly offer: string | undefined;
@@ -28,6 +29,15 @@ export interface GroupSession {
   readonly node: string;
   /** Milliseconds since 1970. */
   readonly changedAt: number;
+}
+
+/** What a notification calls a group must fit into an INVITE: so many code points of it. */
+const longestSubject = /^.{1,200}/u;
+
+/** A text as a Subject header has it (RFC 3261 §20.36): one line, cut where it is too long for one; undefined where nothing is left. */
+export function asSubject(text: string): string | undefined {
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  return longestSubject.exec(line)?.[0];
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What a Group State Object says: who was in a group at a moment, and what it was called (CPM Message Storage, Group State Object). */
 import {canonicalAddress} from './address.ts';
-import type {ConferenceState} from './conference-state.ts';
+import type {ConferenceDescription, ConferenceState} from './conference-state.ts';
+import {asSubject} from './group-session.ts';
 
 export interface GroupState {
   /** The CPM Group Session Identity: where a re-join goes. As it was received, whether it is a URI or not. */
@@ -55,12 +56,14 @@ export interface GroupFacts extends Pick<
   readonly own: readonly string[];
   /** Subject and icon belong into it only where they may be changed (T49). */
   readonly groupData: boolean;
+  /** The Subject of the group, as it was told last, if only by its INVITE; default: what the conference says. */
+  readonly subject?: string | undefined;
 }
 
 /** The state of a group as its conference was last known (row B4: the participants from before the end). */
 export function groupStateOf(
   {participants, description}: Pick<ConferenceState, 'participants' | 'description'>,
-  {own, groupData, ...facts}: GroupFacts,
+  {own, groupData, subject, ...facts}: GroupFacts,
 ): GroupState {
   const ownKeys = new Set(own.map(keyOf));
   const all = participants.map((user): GroupParticipant => ({
@@ -77,13 +80,15 @@ export function groupStateOf(
           address: uri,
           yourOwn: ownKeys.has(keyOf(uri)),
         });
-  const {subject, subjectChange, icon} = description;
+  const {icon} = description;
+  const isOfConference = subject === undefined || asSubject(description.subject ?? '') === asSubject(subject);
+  const {subject: text, subjectChange}: ConferenceDescription = isOfConference ? description : {subject};
   const hasIcon = icon?.uri !== undefined || icon?.file !== undefined;
   return {
     ...facts,
     participants: all,
-    ...(groupData && subject !== undefined && subject !== ''
-      ? {subject: {text: subject, participant: named(subjectChange?.participant), timestamp: subjectChange?.timestamp}}
+    ...(groupData && text !== undefined && text !== ''
+      ? {subject: {text, participant: named(subjectChange?.participant), timestamp: subjectChange?.timestamp}}
       : {}),
     ...(groupData && hasIcon
       ? {icon: {uri: icon.uri, file: icon.file, participant: named(icon.participant), timestamp: icon.timestamp}}

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type {ConferenceState} from '../../lib/cpm/conference-state.ts';
+import {asSubject} from '../../lib/cpm/group-session.ts';
 import {type GroupFacts, groupStateOf} from '../../lib/cpm/group-state.ts';
 
 const conference: Pick<ConferenceState, 'participants' | 'description'> = {
@@ -53,6 +54,25 @@ test('8.3.2.3 B4 T49: subject and icon are in it where they may be changed, with
     [icon?.uri, icon?.participant],
     ['https://icons.example/1', {name: '', address: 'sip:dan@home.example', yourOwn: false}],
   );
+});
+
+test('8.3.2.3 B4: a subject that is known from elsewhere counts, who changed it only where it is that of the conference', (t) => {
+  const of = (subject: string, description = conference.description) =>
+    groupStateOf({...conference, description}, {...facts, subject}).subject;
+  t.deepEqual(of('Dinner'), {text: 'Dinner', participant: undefined, timestamp: undefined});
+  t.deepEqual(of('Dinner', {}), {text: 'Dinner', participant: undefined, timestamp: undefined});
+  t.like(of('Lunch'), {text: 'Lunch', timestamp: '2026-11-20T09:00:00Z'});
+  // As the header has it, which is one line.
+  t.like(of('Lunch and more', {...conference.description, subject: 'Lunch\n and more'}), {
+    text: 'Lunch\n and more',
+    timestamp: '2026-11-20T09:00:00Z',
+  });
+});
+
+test('RFC 3261 §20.36: a Subject is one line of bounded length', (t) => {
+  t.is(asSubject(' Lunch\r\nX-Evil: 1 \t \u0000now '), 'Lunch X-Evil: 1 now');
+  t.is(asSubject('\u{1f44b}'.repeat(5000)), '\u{1f44b}'.repeat(200));
+  t.is(asSubject(' \n '), undefined);
 });
 
 test('8.3.2.3 B4 T49: where they may not, or were taken away, they are left out', (t) => {

@@ -7,10 +7,11 @@ import type {GroupState} from '../../lib/cpm/group-state.ts';
 import type {StoredSummary} from '../../lib/cpm/stored-object.ts';
 import type {HeaderList} from '../../lib/phone/call.ts';
 import {notificationMessage} from '../../lib/phone/chat-messages.ts';
-import {bobAddress, type Deployment} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
 import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
 import {everybody, everybodyIsKnown, inGroup, nothingIsLeft, standing} from '../support/in-group.ts';
 import {impatientServer, until} from '../support/persistent-sender.ts';
+import {rawFocus} from '../support/raw-focus.ts';
 import {recordedBytes, recordedObjects} from '../support/recorded.ts';
 
 const stored = async (pf: Deployment): Promise<readonly StoredSummary[]> =>
@@ -183,6 +184,41 @@ test.serial('8.3.2.3 B5: subject and icon are in the object where group data is 
   });
   t.regex(xml, /<icon><source><icon-uri>https:/);
 });
+
+test.serial(
+  '8.3.2.3 B5: the object has the subject of the INVITE where no NOTIFY told another; what one told stays over the next INVITE',
+  async (t) => {
+    t.timeout(60_000);
+    const pf = await deployment(t, {config: {cpm: {groupData: true}}});
+    const focus = await rawFocus({core: pf.core, ...ids});
+    t.teardown(async () => focus.close());
+    const untold = await focus.invite('invite-list-first');
+    await focus.subscribed();
+    await untold.bye('Reason: SIP;cause=480');
+    const told = await focus.invite('invite-list-first');
+    const subscriber = await focus.subscribed();
+    await subscriber.notify('notify-full');
+    await until(async () => {
+      const group = await knownGroup(pf, bobAddress, ids.contributionId);
+      return group?.conference.description.icon !== undefined;
+    });
+    await told.bye('Reason: SIP;cause=480');
+    const again = await focus.invite('invite-list-first');
+    await focus.subscribed();
+    await again.bye('Reason: SIP;cause=480');
+    const [first, second, third] = (await storedStates(pf)).map(({state}) => state);
+    t.deepEqual(
+      [first?.subject, first?.icon],
+      [{text: 'Mittagessen  &  Kaffee', participant: undefined, timestamp: undefined}, undefined],
+    );
+    for (const state of [second, third])
+      t.like(state, {
+        subject: {text: 'Mittagessen & Kaffee', timestamp: '2026-11-20T09:00:00+01:00'},
+        icon: {uri: 'https://icons.example/a?b=1&c=2'},
+        maxUserCount: 100,
+      });
+  },
+);
 
 test.serial(
   '8.3.2.3 B5 T13: a BYE that is repeated leaves one object, a later event a second one of its own id and time',

@@ -133,6 +133,26 @@ test.serial(
   },
 );
 
+for (const [what, groupData, subject] of [
+  ['has its new name where members may change it', true, 'Abendessen'],
+  ['keeps the name that the focus invited with where they may not', false, 'Mittagessen  &  Kaffee'],
+] as const)
+  test.serial(`8.3.2.9.1.2 C2 T46: the INVITE for a group that a NOTIFY has renamed ${what}`, async (t) => {
+    t.timeout(60_000);
+    const pf = await deployment(t, {config: {cpm: {groupData}}});
+    const focus = await rawFocus({core: pf.core, ...ids});
+    t.teardown(async () => focus.close());
+    const call = await focus.invite('invite-list-first');
+    const subscriber = await focus.subscribed();
+    await subscriber.notify('notify-full');
+    await subscriber.notify('notify-partial');
+    const said = 'From: <sip:+15550101@home.example>\r\nTo: <sip:x@y>\r\n\r\nContent-Type: text/plain\r\n\r\nhello';
+    t.is(await call.say('message/cpim', said), '200');
+    const bob = await pf.bob();
+    await pf.register(bob);
+    t.is(headerOf(await bob.requests.first(({method}) => method === 'INVITE'), 'Subject'), subject);
+  });
+
 test.serial(
   '8.3.2.9.1.2 C1 T53: a message that came incompletely is sent again from its first octet, with the same imdn.Message-ID',
   async (t) => {

@@ -123,6 +123,32 @@ test.serial(
   },
 );
 
+for (const [what, groupData, subject] of [
+  ['has its new name where members may change it', true, 'Dinner'],
+  ['keeps its first name where they may not', false, 'Lunch'],
+] as const)
+  test.serial(`8.3.2.9.1.2 C10 T46: the re-start of a group that was renamed ${what}`, async (t) => {
+    t.timeout(90_000);
+    const group = await groupDeployment(t, {config: {cpm: {groupData}}, focus: {keepsForAbsent: true}});
+    const {pf, focus, carol} = group;
+    const {conference, carols} = await group.begin();
+    conference.setSubject('Dinner', carolAddress);
+    await until(
+      async () => (await knownGroup(pf, bobAddress, ids.contributionId))?.conference.description.subject === 'Dinner',
+    );
+    await isMissed(pf, carols, ['one']);
+    await conference.end(inactivity);
+    const bob = await pf.bob({notifications: 'none'});
+    await pf.register(bob);
+    const {session} = await bob.messages.first(({text}) => text === 'one');
+    t.true((await session.sendText('two')).accepted);
+    const [restart] = invitesOfBob(group);
+    t.is(restart && headerOf(restart, 'Subject'), subject);
+    const again = await focus.conferences.first((each) => each !== conference);
+    t.is(again.description.subject, subject);
+    t.is((await carol.sessions.first((each) => each !== carols)).group?.subject, subject);
+  });
+
 test.serial(
   '8.2.2.7 C10: a re-start names as many participants as have room in its INVITE, and says in the log that they are not all',
   async (t) => {

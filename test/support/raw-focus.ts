@@ -100,6 +100,12 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
 
   async function subscribed(): Promise<RawSubscriber> {
     const request = await sip.next('SUBSCRIBE');
+    // The end of an earlier one.
+    if (request.header('To').includes(';tag=')) {
+      sip.answer(request, '200 OK', ['Expires: 0']);
+      return subscribed();
+    }
+
     const contact = `Contact: <sip:focus@${address};transport=tcp>;isfocus`;
     sip.answer(request, '200 OK', [contact, `Expires: ${request.header('Expires') || '3600'}`]);
     const callId = request.header('Call-ID');

@@ -92,7 +92,10 @@ async function groupFor(
     focus: focusOf(context, invite) ?? invite.uri,
     memberAddress: recipientAddress,
     subject: subject ?? known?.subject,
-    conference: invited.length > 0 ? invitedConference(invited) : (known?.conference ?? unknownConference),
+    conference:
+      invited.length > 0
+        ? invitedConference(invited, known?.conference.description)
+        : (known?.conference ?? unknownConference),
     node: policy.node,
     changedAt: clock.now(),
   };

@@ -24,6 +24,7 @@ function stateOf({clock, policy}: Needs, group: GroupSession, focus: string, rem
     groupType: 'Closed',
     own: [group.memberAddress],
     groupData: policy.groupData,
+    subject: group.subject,
     removed: removal !== undefined,
     referredBy: removal?.referredBy,
   });

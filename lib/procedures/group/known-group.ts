@@ -1,7 +1,7 @@
 import {canonicalAddress} from '../../cpm/address.ts';
 import {beforeTeardown, noteDepartures, type ConferenceState, type Departures} from '../../cpm/conference-state.ts';
 import type {OriginalSession} from '../../cpm/deferred-message.ts';
-import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
+import {asSubject, groupSender, type GroupSession} from '../../cpm/group-session.ts';
 import type {Context} from '../context.ts';
 import {isRecorded} from '../storage/record-session.ts';
 
@@ -110,7 +110,8 @@ export class KnownGroup {
     const {clock, policy} = this.context;
     const before = this.#record.conference;
     this.#departures = noteDepartures(this.#departures, {before, after: conference}, clock.now());
-    this.note({conference});
+    const {subject} = conference.description;
+    this.note({conference, ...(policy.groupData && subject !== undefined ? {subject: asSubject(subject)} : {})});
     return isNews(before, conference, this.#record.memberAddress, policy.groupData);
   }
 }

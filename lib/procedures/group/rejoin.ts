@@ -223,7 +223,10 @@ async function begin(
       subject: subject ?? known?.subject,
       conference:
         list.length > 0
-          ? invitedConference(list.map(({uri, displayName}) => ({address: uri, name: displayName})))
+          ? invitedConference(
+              list.map(({uri, displayName}) => ({address: uri, name: displayName})),
+              known?.conference.description,
+            )
           : (known?.conference ?? unknownConference),
       node: policy.node,
       changedAt: clock.now(),
