@@ -132,9 +132,11 @@ export interface SubscriptionOptions extends OutgoingRequest {
 
 export interface Subscription {
   onNotify: ((notify: SipRequestView) => void) | undefined;
-  onEnd: ((why: string) => void) | undefined;
+  /** `lost`: it could not be refreshed before it ran out (RFC 6665 §4.1.2.2), and another one may be had. */
+  onEnd: ((why: string, lost: boolean) => void) | undefined;
   /** SUBSCRIBE with Expires 0; idempotent. */
   end(): Promise<void>;
+  /** Asks for the whole state; the subscription is kept alive without. */
   refresh(): Promise<void>;
 }
 

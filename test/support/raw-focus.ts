@@ -19,8 +19,8 @@ export interface RawFocus {
   readonly sip: RawSip;
   /** Sends the invitation; resolves once it is answered 200 and acknowledged, and the MSRP session is bound. Every SEND that comes gets 200. */
   invite(name: Invitation): Promise<RawCall>;
-  /** Waits for a SUBSCRIBE outside a dialog, and accepts it. */
-  subscribed(): Promise<RawSubscriber>;
+  /** Waits for a SUBSCRIBE outside a dialog, and accepts it; for so many seconds, or as long as it asks for. */
+  subscribed(seconds?: number): Promise<RawSubscriber>;
   close(): Promise<void>;
 }
 
@@ -98,7 +98,7 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
     };
   }
 
-  async function subscribed(): Promise<RawSubscriber> {
+  async function subscribed(seconds?: number): Promise<RawSubscriber> {
     const request = await sip.next('SUBSCRIBE');
     // The end of an earlier one.
     if (request.header('To').includes(';tag=')) {
@@ -107,7 +107,7 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
     }
 
     const contact = `Contact: <sip:focus@${address};transport=tcp>;isfocus`;
-    sip.answer(request, '200 OK', [contact, `Expires: ${request.header('Expires') || '3600'}`]);
+    sip.answer(request, '200 OK', [contact, `Expires: ${seconds ?? (request.header('Expires') || '3600')}`]);
     const callId = request.header('Call-ID');
     const local = `${request.header('To')};tag=${sip.tag}`;
     const dialog = dialogOf(request, {local, remote: request.header('From'), callId});

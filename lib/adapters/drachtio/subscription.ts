@@ -8,6 +8,8 @@ import {dialogRequestOptions, dialogUri, transact, type FinalAnswer} from './tra
 
 /** What a notifier gets on top of the subscription's time to send its last NOTIFY (RFC 6665 §4.1.2.4, Timer N = 64·T1). */
 const lastNotifyMilliseconds = 32_000;
+/** A subscription is refreshed so long before it runs out: the refresh may take as long (Timer F); a short one at half of its time. */
+const marginMilliseconds = 32_000;
 
 export interface SubscriptionDialog {
   readonly server: SipServer;
@@ -20,7 +22,8 @@ export interface SubscriptionDialog {
 
 /**
  * A subscription of ours. drachtio-srf's own Dialog never forgets one (it looks for the wrong entity), and ends it with a NOTIFY; nobody there
- * watches its time. Ends by `end`, by a NOTIFY `terminated`, when it runs out without a refresh, or when the connection to the server goes.
+ * watches its time. Refreshed before it runs out (RFC 6665 §4.1.2.2). Ends by `end`, by a NOTIFY `terminated`, where it cannot be refreshed, or when
+ * the connection to the server goes.
  */
 export class DrachtioSubscription implements Subscription, SrfDialogHandler {
   readonly dialogType = 'SUBSCRIBE';
@@ -32,6 +35,8 @@ export class DrachtioSubscription implements Subscription, SrfDialogHandler {
   readonly #options: SubscriptionDialog;
   readonly #stopWatching: () => void;
   #expiry: Timer | undefined;
+  #renewal: Timer | undefined;
+  #expiresAt = 0;
   #ended = false;
   #ending: Promise<void> | undefined;
 
@@ -63,15 +68,25 @@ export class DrachtioSubscription implements Subscription, SrfDialogHandler {
   }
 
   async refresh(): Promise<void> {
-    const answer = await this.#subscribe(this.#options.expiresSeconds);
-    if (answer === undefined) return;
-    const status = answer.kind === 'failed' ? answer.status : answer.response.status;
-    if (answer.kind === 'answered' && status < 300) {
-      this.#granted(grantedSeconds(answer.response.header('Expires'), this.#options.expiresSeconds));
-    } else if (status === 481 || status === 404 || status === 489) {
-      // RFC 6665 §4.1.2.2: other failures leave the subscription as it is until it runs out.
-      this.#end(`refused ${status}`);
-    }
+    const status = await this.#refresh();
+    // RFC 6665 §4.1.2.2: other failures leave the subscription as it is until it runs out.
+    if (status === 481 || status === 404 || status === 489) this.#end(`refused ${status}`, true);
+  }
+
+  async #refresh(): Promise<number> {
+    const {expiresSeconds} = this.#options;
+    const answer = await this.#subscribe(expiresSeconds);
+    if (answer === undefined) return 481;
+    if (answer.kind === 'failed') return answer.status;
+    const {status} = answer.response;
+    if (status < 300) this.#granted(grantedSeconds(answer.response.header('Expires'), expiresSeconds));
+    return status;
+  }
+
+  /** Its time is nearly over: where the notifier has no good answer, its owner may still have another one in time. */
+  async #renew(): Promise<void> {
+    const status = await this.#refresh();
+    if (status >= 300) this.#end(`not refreshed, ${status}`, true);
   }
 
   /** A NOTIFY inside the subscription. Called by drachtio-srf. */
@@ -94,12 +109,23 @@ export class DrachtioSubscription implements Subscription, SrfDialogHandler {
     else this.#onNotify(notify);
     const state = notify.header('Subscription-State') ?? '';
     if (/^\s*terminated/i.test(state)) this.#end(state);
+    // The notifier may shorten what it granted (RFC 6665 §4.1.2.1).
+    const left = Number.parseInt(/;\s*expires=(\d+)/i.exec(state)?.[1] ?? '', 10);
+    if (!this.#ended && this.#options.clock.now() + left * 1000 < this.#expiresAt) this.#granted(left);
   }
 
   #granted(seconds: number): void {
+    const {clock} = this.#options;
+    const milliseconds = seconds * 1000;
     this.#expiry?.cancel();
-    this.#expiry = this.#options.clock.after(seconds * 1000 + lastNotifyMilliseconds, () => {
-      this.#end('run out');
+    this.#renewal?.cancel();
+    this.#expiresAt = clock.now() + milliseconds;
+    this.#expiry = clock.after(milliseconds + lastNotifyMilliseconds, () => {
+      this.#end('run out', true);
+    });
+    if (seconds === 0) return;
+    this.#renewal = clock.after(milliseconds - Math.min(marginMilliseconds, milliseconds / 2), () => {
+      void this.#renew();
     });
   }
 
@@ -112,13 +138,14 @@ export class DrachtioSubscription implements Subscription, SrfDialogHandler {
     });
   }
 
-  #end(why: string): void {
+  #end(why: string, lost = false): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#expiry?.cancel();
+    this.#renewal?.cancel();
     this.#stopWatching();
     this.#options.server.srf.removeDialog(this);
-    this.onEnd?.(why);
+    this.onEnd?.(why, lost);
   }
 }
 

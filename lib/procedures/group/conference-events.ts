@@ -1,6 +1,7 @@
 import {CONFERENCE_INFO_TYPE, parseConferenceInfo} from '../../codecs/conference-info.ts';
 import {canonicalAddress} from '../../cpm/address.ts';
 import {mergeNotification, newSubscription, type ConferenceState} from '../../cpm/conference-state.ts';
+import {CpmError} from '../../errors.ts';
 import {pause} from '../../ports/clock.ts';
 import type {SipRequestView, Subscription} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
@@ -8,8 +9,11 @@ import {hopOf, ownCallIdPrefix} from '../terminating/delivery-invite.ts';
 import type {Membership} from './membership.ts';
 
 const subscriptionSeconds = 3600;
-/** A subscription that the focus refused or ended while we stand in the group is asked for again, not before so long; the last one repeats. */
+/** A subscription that the focus refused or ended while we stand in the group is asked for again, not before so long after the last; the last pause repeats. */
 const againMilliseconds = [1000, 5000, 30_000];
+/** The last pause where the focus says that it gives none. */
+const refusedMilliseconds = 3_600_000;
+const refusals = [403, 404, 405, 406, 489, 501];
 
 /** The PF's own subscription to what happens in a group (RFC 4575): from joining the group until leaving it. */
 export interface ConferenceEvents {
@@ -31,10 +35,12 @@ export function watchConference(
   let subscription: Subscription | undefined;
   let ended = false;
   let failures = 0;
+  let askedAt = 0;
   const isOver = (): boolean => ended;
 
   async function subscribe(): Promise<void> {
     const {focus, memberAddress} = membership.record;
+    askedAt = clock.now();
     const begun = await sip.subscribe({
       uri: focus,
       event: 'conference',
@@ -83,14 +89,14 @@ export function watchConference(
   function start(): void {
     subscribe().catch((error: unknown) => {
       log.info({...where, error}, 'the focus gives no conference event; the participants are those known before');
-      again();
+      again(error instanceof CpmError && refusals.includes(error.status) ? refusedMilliseconds : undefined);
     });
   }
 
-  function again(): void {
-    const wait = againMilliseconds[Math.min(failures, againMilliseconds.length - 1)] ?? 0;
+  function again(last = againMilliseconds.at(-1)): void {
+    const wait = [...againMilliseconds.slice(0, -1), last][Math.min(failures, againMilliseconds.length - 1)] ?? 0;
     failures += 1;
-    void pause(clock, wait).then(() => {
+    void pause(clock, Math.max(0, askedAt + wait - clock.now())).then(() => {
       if (!isOver() && subscription === undefined) start();
     });
   }

@@ -108,9 +108,11 @@ export function createRegEvents(context: Context): RegEvents {
     const {servedUser} = registration;
     let state: RegState = {version: undefined, registrations: new Map()};
     let learning = Promise.resolve();
-    subscription.onEnd = (why) => {
+    subscription.onEnd = (why, lost) => {
+      if (subscriptions.get(servedUser) !== subscription) return;
       subscriptions.delete(servedUser);
       log.info({...where, why}, 'a reg event subscription ended');
+      if (lost) void watch(registration);
     };
     subscription.onNotify = (notify) => {
       try {

@@ -118,6 +118,49 @@ test.serial(
 );
 
 test.serial(
+  'RFC 6665 §4.1.2.2: a subscription is refreshed before its time is over, as often as that comes',
+  withBench(async (t, bench) => {
+    const {scscf} = await subscribed(t, bench, '2');
+    for (const granted of ['2', '2', '600']) {
+      const refresh = await scscf.next('SUBSCRIBE');
+      t.regex(refresh.header('To'), /tag=s1$/);
+      t.is(refresh.header('Expires'), '600');
+      scscf.answer(refresh, '200 OK', [`Contact: <sip:bob@${scscf.address}>`, `Expires: ${granted}`]);
+    }
+  }),
+);
+
+test.serial(
+  'RFC 6665 §4.1.2.1: a NOTIFY may shorten the time that was granted',
+  withBench(async (t, bench) => {
+    const {scscf, notify} = await subscribed(t, bench);
+    notify('active;expires=2', 1);
+    t.is((await scscf.next('SIP/2.0 200')).header('CSeq'), '1 NOTIFY');
+    t.regex((await scscf.next('SUBSCRIBE')).header('To'), /tag=s1$/);
+  }),
+);
+
+for (const status of [
+  '408 Request Timeout',
+  '481 Subscription Does Not Exist',
+  '503 Service Unavailable',
+  '500 Server Error',
+])
+  test.serial(
+    `RFC 6665 §4.1.2.2: a refresh in time that is answered ${status} ends the subscription as one that may be had again`,
+    withBench(async (t, bench) => {
+      const {scscf, subscription} = await subscribed(t, bench, '2');
+      const ended = soon<boolean>((resolve) => {
+        subscription.onEnd = (_why, lost) => {
+          resolve(lost);
+        };
+      });
+      scscf.answer(await scscf.next('SUBSCRIBE'), status, []);
+      t.true(await ended);
+    }),
+  );
+
+test.serial(
   'RFC 6665 §4.1.2.1: a refused SUBSCRIBE rejects with the status',
   withBench(async (t, bench) => {
     const scscf = await bench.peer();
