@@ -57,7 +57,7 @@ export const cpm = z
       .enum(['b2bua', 'proxy'])
       .default('b2bua')
       .describe(
-        '1-1 sessions to served users: `b2bua` joins two legs, so that what a device loses is kept; `proxy` lets the INVITE itself go on, record-routed, media past the PF, and accepts where no device does (8.3.2.3).',
+        'Sessions to served users, of groups too: `b2bua` joins two legs, so that what a device loses is kept; `proxy` lets the INVITE itself go on, record-routed, media past the PF, and accepts where no device does (8.3.2.3).',
       ),
     groupData: z
       .boolean()

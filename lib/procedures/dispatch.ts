@@ -32,7 +32,7 @@ import {handleSessionInvitation} from './terminating/session-invitation.ts';
  *   REGISTER of the S-CSCF        → registration/third-party-register
  *   INVITE  CPM session, 1-1, of a served user → originating/session-invitation, or on along its Route, as configured
  *           CPM session, 1-1, to a served user → terminating/session-invitation, which may let it pass to his devices
- *           CPM session of a group, from its focus to a served user → group/group-invitation
+ *           CPM session of a group, from its focus to a served user → group/group-invitation, which may let it pass likewise
  *           CPM session of a group, of a served user to its factory, its focus or our own URI of it → group/rejoin
  *           the PF's own, handed back by the core → on along its Route (T35)
  *   MESSAGE of a served user      → noted if it is a notification

@@ -2,13 +2,15 @@ import {resourceListsIn} from '../../codecs/resource-lists.ts';
 import {formatContact} from '../../codecs/sip-headers/contact.ts';
 import {invitedConference, unknownConference} from '../../cpm/conference-state.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
-import type {GroupSession} from '../../cpm/group-session.ts';
+import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
 import {CpmError} from '../../errors.ts';
 import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {answerFor, bodyText, localOffer, remoteMedia} from '../session-description.ts';
+import {isRecorded} from '../storage/record-session.ts';
 import {viewOfInvitation} from '../views.ts';
+import {devicesFor, goesToDevices, refusalFor, saidByDevices, type Between} from '../terminating/devices.ts';
 import {forkInvite, type Answered} from '../terminating/fork.ts';
 import {passedBack, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
@@ -31,6 +33,9 @@ export async function handleGroupInvitation(
   const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
   const answer = await hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return invite.respond(answer.refuse);
+  // What is recorded has to pass the PF (T11).
+  const mayPass = answer !== 'keep' && !isRecorded(context, servedUser);
+  if (mayPass && (await goesToDevices(context, invite, invitation, memberOf(context, invitation)))) return;
   const group = await groupFor(context, invite, invitation);
   const membership = context.groups.of(servedUser, group.contributionId) ?? new Membership(context, group);
   let leg: Leg | undefined;
@@ -64,7 +69,7 @@ export async function handleGroupInvitation(
     return;
   }
 
-  const refusal = outcome?.kind === 'refused' && outcome.statuses.includes(603) ? 603 : undefined;
+  const refusal = outcome && refusalFor(outcome, policy);
   const mayKeep = users.defers(servedUser) && store.available;
   if (refusal !== undefined || (answered === undefined && membership.client === undefined && !mayKeep)) {
     await leg.release();
@@ -74,6 +79,19 @@ export async function handleGroupInvitation(
 
   await accept(context, invite, invitation, {membership, group, leg, remote, answered});
 }
+
+/**
+ * How the PF stands to the group for the user: here, or on another node by what is written down. Where that is `removed`, this invitation has to be
+ * written down, or his client could never come again.
+ */
+const memberOf = ({groups, store}: Context, {servedUser, contributionId}: Invitation): Between => ({
+  sender: groupSender(contributionId),
+  async stands() {
+    if (groups.of(servedUser, contributionId) !== undefined) return true;
+    const known = await store.groupSessions.get(servedUser, contributionId).catch(() => undefined);
+    return known?.standing === 'active' || known?.standing === 'removed';
+  },
+});
 
 /** What is known of the group already, and what the invitation says of it. */
 async function groupFor(
@@ -107,7 +125,9 @@ async function ring(
   invitation: Invitation,
   {membership, group, near}: {readonly membership: Membership; readonly group: GroupSession; readonly near: Leg},
 ): ReturnType<typeof searchOf> {
-  const devices = await context.users.devices(invitation.servedUser);
+  const said = saidByDevices(invite);
+  if (said !== undefined) return said;
+  const devices = await devicesFor(context, invitation);
   let rang = false;
   return searchOf(context, invite, {
     devices,

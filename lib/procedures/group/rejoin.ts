@@ -132,14 +132,17 @@ async function rejoin(
   context.log.info({...where, active: isActive}, 'a client comes again into his group');
   const first = isActive ? undefined : groupStateMessage(context, membership.record, `rejoin-${dialog.id}`);
   const admitted = membership.admit(client, near.remote, invite, {first});
-  const outcome = isActive ? 'joined' : await startAgain(membership);
+  const outcome = isActive ? 'joined' : await startAgain(membership, context.policy);
   if (outcome !== 'joined') void membership.refuseClient(client, outcome.status);
   await admitted;
 }
 
-/** A group that should stand, by all that we know, or that he left himself, is joined; where the focus knows nothing of it, it is one that has to be started again. */
-async function startAgain(membership: Membership): Promise<FocusOutcome> {
-  if (membership.record.standing !== 'inactive') {
+/**
+ * A group that should stand, by all that we know, or that he left himself, is joined; where the focus knows nothing of it, it is one that has to be
+ * started again. So is one that may have stood past the PF: what we know of it is old then.
+ */
+async function startAgain(membership: Membership, {terminatingSessions}: Context['policy']): Promise<FocusOutcome> {
+  if (membership.record.standing !== 'inactive' || terminatingSessions === 'proxy') {
     const outcome = await membership.start('rejoin');
     if (outcome === 'joined' || !isUnknown(outcome.status)) return outcome;
   }

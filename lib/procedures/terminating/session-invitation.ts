@@ -1,20 +1,16 @@
 import {CpmError} from '../../errors.ts';
 import type {InvitationRefusal} from '../../hooks/lifecycle.ts';
 import type {Leg} from '../../ports/media-plane.ts';
-import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {hasOwners, recordOwners} from '../storage/record-session.ts';
-import {unknownDevice} from '../registration/third-party-register.ts';
 import {viewOfInvitation} from '../views.ts';
 import {ChatSession} from './chat-session.ts';
 import {deferMessage} from './defer.ts';
-import type {Answered, ForkOutcome} from './fork.ts';
+import {devicesFor, goesToDevices, patienceMilliseconds, refusalFor, saidByDevices} from './devices.ts';
+import type {Answered} from './fork.ts';
 import type {Invitation} from './invitation.ts';
 import {completedElsewhere, requestTerminated} from './reasons.ts';
-
-/** How long an inviter waits, hearing nothing, for a delivery to the one he calls. */
-const patienceMilliseconds = 2000;
 
 /**
  * A 1-1 session invitation for a served user: his devices are rung, and where none takes it the PF accepts for him and keeps what comes.
@@ -25,17 +21,16 @@ export async function handleSessionInvitation(
   invite: IncomingInvite,
   invitation: Invitation,
 ): Promise<void> {
-  const {media, deliveries, policy, overload, log} = context;
+  const {media, deliveries, policy, overload, sessions, log} = context;
   const label = {conversationId: invitation.conversationId, contributionId: invitation.contributionId};
   const where = {...label, clause: 'CPM-CF 8.3.2.1'};
   const answer = await context.hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return refuseForPlugin(context, invite, answer);
   // What is recorded has to pass the PF (T11).
   const owners = await recordOwners(context, invitation);
-  if (answer !== 'keep' && !hasOwners(owners) && (await isProxied(context, invite, invitation))) {
-    log.info(where, 'an invitation goes on to the devices, and comes back if none takes it');
-    return invite.proxyToDevices({nextHop: policy.outboundProxy, milliseconds: policy.inviteMilliseconds});
-  }
+  const {servedUser, sender} = invitation;
+  const between = {sender, stands: () => sessions.between(servedUser, sender).length > 0};
+  if (answer !== 'keep' && !hasOwners(owners) && (await goesToDevices(context, invite, invitation, between))) return;
 
   let leg: Leg | undefined;
   let session: ChatSession;
@@ -68,14 +63,13 @@ export async function handleSessionInvitation(
   const rings = idle && !invite.cancelled && answer !== 'keep' && invite.refusedBy === undefined;
   const devices = rings ? await devicesFor(context, invitation) : [];
   let rang = false;
-  const outcome: ForkOutcome =
-    invite.refusedBy === undefined
-      ? await session.search(devices, ({status}) => {
-          if (status === 100 || rang) return;
-          rang = true;
-          void invite.respond(180);
-        })
-      : {kind: 'refused', statuses: invite.refusedBy, retryAfterSeconds: undefined};
+  const outcome =
+    saidByDevices(invite) ??
+    (await session.search(devices, ({status}) => {
+      if (status === 100 || rang) return;
+      rang = true;
+      void invite.respond(180);
+    }));
   if (outcome.kind === 'cancelled' || invite.cancelled) {
     if (outcome.kind === 'answered') {
       await outcome.dialog.bye({Reason: requestTerminated});
@@ -97,23 +91,6 @@ export async function handleSessionInvitation(
   await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
 }
 
-/**
- * Whether the devices get the INVITE itself, and the session past the PF: so it is configured, some are there, and nothing waits for the user
- * from this sender or stands between the two, which has to come first, or to end (T42, T28).
- * @clause CPM-CF 8.3.2.3 B1
- */
-async function isProxied(context: Context, {refusedBy}: IncomingInvite, invitation: Invitation): Promise<boolean> {
-  const {policy, sessions, store, deliveries} = context;
-  const {servedUser, sender} = invitation;
-  if (policy.terminatingSessions !== 'proxy' || refusedBy !== undefined) return false;
-  if (sessions.between(servedUser, sender).length > 0 || !(await deliveries.idle(servedUser, patienceMilliseconds)))
-    return false;
-  if ((await devicesFor(context, invitation)).length === 0) return false;
-  if (!store.available) return true;
-  const senders = await store.deferredQueue.senders(servedUser).catch(() => undefined);
-  return senders?.every((waiting) => waiting.sender !== sender) ?? false;
-}
-
 async function refuseForPlugin(
   {policy}: Context,
   invite: IncomingInvite,
@@ -123,30 +100,6 @@ async function refuseForPlugin(
     ...(reason === undefined ? {} : {reason}),
     ...(refuse === 503 ? {headers: {'Retry-After': String(policy.retryAfterSeconds)}} : {}),
   });
-}
-
-/**
- * The devices to ring: none where the core says that he is not registered; where it says that he is and nobody told us his devices, whichever
- * the core finds along its Route.
- */
-async function devicesFor(
-  {users, clock}: Context,
-  {servedUser, registered, route}: Invitation,
-): Promise<readonly RegisteredContact[]> {
-  if (registered === false) return [];
-  const known = await users.devices(servedUser);
-  const isUntold = known.length === 0 && registered === true && route.length > 0;
-  return isUntold && (await users.registration(servedUser)) === undefined ? [unknownDevice(clock.now())] : known;
-}
-
-/** What the inviter is told: 603 always, others as the policy says; undefined when the PF accepts for the user. */
-function refusalFor(outcome: ForkOutcome, {refusals}: Context['policy']): number | undefined {
-  if (outcome.kind !== 'refused') return undefined;
-  const {statuses} = outcome;
-  if (statuses.includes(603)) return 603;
-  const refusing = statuses.filter((status) => refusals[String(status)] === 'refuse');
-  // A device that was only silent may still take it later: then the PF keeps.
-  return refusing.length > 0 && refusing.length === statuses.length ? Math.max(...refusing) : undefined;
 }
 
 async function acceptInvitation(
