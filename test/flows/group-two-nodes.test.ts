@@ -1,6 +1,7 @@
 /** A group of a user whose requests come to another node than the one that stands in it for him. */
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
+import {keyOf} from '../../lib/controlling-function/conference.ts';
 import {bobAddress, deployment} from '../support/deployment.ts';
 import {
   bobWasThere,
@@ -11,6 +12,7 @@ import {
   isMissed,
   knownGroup,
 } from '../support/group-deployment.ts';
+import {nothingIsLeft} from '../support/in-group.ts';
 import {mongoName, startMongo, testWithMongo} from '../support/mongo.ts';
 import {until} from '../support/persistent-sender.ts';
 
@@ -54,7 +56,7 @@ async function moved(t: ExecutionContext, database: string) {
     });
     t.is(bob.repetitions.items.length, 0);
   };
-  return {...group, a, b, bob, arrives, conference, identity};
+  return {...group, a, b, bob, arrives, conference, carols, identity};
 }
 
 withMongo(
@@ -80,5 +82,32 @@ withMongo(
     const {b, bob, arrives} = await moved(t, 'delivered');
     await b.register(bob);
     await arrives();
+  },
+);
+
+withMongo(
+  `8.3.2.9.1.2 C5 T39: 603 at a node that is not in the active group: the focus sees him leave, and neither node is in it any more (${mongoName})`,
+  async (t) => {
+    const {a, b, bob, conference, carols} = await moved(t, 'declined');
+    bob.onInvitation = (invitation) => {
+      invitation.refuse(603);
+    };
+    await b.register(bob);
+    const left = await conference.changes.first(
+      ({member, endpoint}) => member === keyOf(bobAddress) && endpoint.disconnectionMethod === 'departed',
+      30_000,
+    );
+    t.is(left.endpoint.disconnectionInfo?.reason, 'SIP;cause=200;text="Call completed"');
+    await a.pf.log.first(({msg}) => msg === 'the network ends a group session');
+    await until(() => Promise.resolve(!conference.events.subscribers.includes(keyOf(bobAddress))));
+    t.false(conference.isMember(bobAddress));
+    await b.pf.log.first(({msg}) => msg === 'what waited of a group is discarded');
+    await carols.sendText('not for him');
+    await nothingIsLeft(a);
+    await nothingIsLeft(b);
+    for (const node of [a, b])
+      await until(async () => (await knownGroup(node, bobAddress, ids.contributionId))?.standing === 'left');
+    t.is(bob.requests.items.filter(({method}) => method === 'INVITE').length, 1);
+    t.deepEqual(bob.messages.items, []);
   },
 );

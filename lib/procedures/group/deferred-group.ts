@@ -105,6 +105,11 @@ export async function deliverGroup(
     const {statuses, retryAfterSeconds} = answer;
     if (statuses.includes(603)) {
       log.info(where, 'a client declines a group for good; what waits of it is discarded');
+      // His dialog is with another node, or was lost: the focus hears that he leaves from one who is in it for him.
+      const isHere = membership.focus !== undefined || membership.record.standing !== 'active';
+      const outcome = isHere ? 'joined' : await membership.start('rejoin');
+      if (outcome !== 'joined')
+        log.warn({...where, status: outcome.status}, 'the focus of a group could not be told that its member leaves');
       await leave(context, membership, completed);
       return 'done';
     }
