@@ -48,7 +48,7 @@ export interface AcceptedView extends InvitationView {
   readonly by: 'device' | 'participating-function';
 }
 
-/** A message that the PF keeps, or is about to. isComposing is never among them. */
+/** A message that the PF keeps, or is about to. isComposing and group data management are never among them. */
 export interface MessageView extends ConversationView {
   readonly kind: DeferredKind;
   readonly imdnMessageId: string | undefined;

@@ -1,4 +1,5 @@
 import {imdnMessageId, isNotification, parseCpim} from '../../codecs/cpim.ts';
+import {isGroupData} from '../../codecs/group-data.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import {isType} from '../../codecs/mime.ts';
 import type {Leg, OutgoingMessage, Verdict} from '../../ports/media-plane.ts';
@@ -28,7 +29,8 @@ export async function notForwarded(
     const cpim = parseCpim(content.bytes);
     if (isNotification(cpim) || isComposing(cpim.contentType ?? '')) return 'accepted';
     const messageId = imdnMessageId(cpim);
-    if (messageId === undefined) return 408;
+    // No notification is made of group data management.
+    if (messageId === undefined || isGroupData(cpim.contentType ?? '')) return 408;
     const {contentType, bytes} = notificationAbout(context, cpim, messageId, 'failed');
     log.info({...label, clause: 'CPM-CF 8.3.2.9.1.3'}, 'a client is told that his message did not reach the group');
     await atMost(context.clock, waitMilliseconds, leg.send({contentType, bytes}));

@@ -1,4 +1,5 @@
 import {cpimHeader, imdnMessageId, isNotification, parseCpim, type Cpim} from '../../codecs/cpim.ts';
+import {isGroupData} from '../../codecs/group-data.ts';
 import {GROUP_STATE_TYPE} from '../../codecs/group-state.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import {isType} from '../../codecs/mime.ts';
@@ -50,8 +51,6 @@ export interface SessionRecord {
 
 type Needs = Pick<Context, 'users' | 'policy' | 'clock' | 'ids' | 'log' | 'recorder'>;
 
-/** Changes of subject and icon, which members ask for in messages: no chat. */
-const GROUP_DATA_TYPE = 'application/vnd.oma.cpm-groupdata+xml';
 /** How long an end waits for the record of its session: the network's BYE, whose 200 is to follow, has 32 s (RFC 3261 §17.1.2.2). */
 export const finishMilliseconds = 2000;
 
@@ -236,7 +235,7 @@ function objectOf(
 ): NewStoredObject | undefined {
   const cpim = readable(contentType, bytes);
   const type = cpim?.contentType ?? contentType;
-  if (isComposing(type) || isType(type, GROUP_DATA_TYPE) || isType(type, GROUP_STATE_TYPE)) return undefined;
+  if (isComposing(type) || isGroupData(type) || isType(type, GROUP_STATE_TYPE)) return undefined;
   const isReport = cpim === undefined ? isType(contentType, 'message/imdn+xml') : isNotification(cpim);
   const {conversationId, contributionId} = session;
   return {

@@ -1,5 +1,6 @@
 import {cpimDateTime, imdnMessageId, isNotification, parseCpim, requestedDispositions} from '../../codecs/cpim.ts';
 import type {Cpim} from '../../codecs/cpim.ts';
+import {isGroupData} from '../../codecs/group-data.ts';
 import {isComposing} from '../../codecs/iscomposing.ts';
 import type {NewDeferredMessage} from '../../cpm/deferred-message.ts';
 import {CpmError} from '../../errors.ts';
@@ -16,8 +17,9 @@ export interface Deferring extends Pick<ChatSession, 'servedUser' | 'sender' | '
 
 /**
  * Takes responsibility for a message that cannot be handed on now: the sender's 200 goes out when the store has it (docs/acknowledgement.md).
- * isComposing is never stored (T34), unreadable CPIM gets 400, and while the store is away the sender learns by a 408 that he keeps it. Plugins are
- * asked before; the media plane offers one message of a session at a time, so that none overtakes another over which they take their time.
+ * isComposing is never stored (T34), nor is group data management; unreadable CPIM gets 400, and while the store is away the sender learns by a 408
+ * that he keeps it. Plugins are asked before; the media plane offers one message of a session at a time, so that none overtakes another over which
+ * they take their time.
  * @clause CPM-CF 8.3.2.1 E1 E2 E8
  */
 export async function deferMessage(
@@ -40,7 +42,8 @@ export async function deferMessage(
     return 400;
   }
 
-  if (isComposing(cpim?.contentType ?? offered.contentType)) return 'accepted';
+  const type = cpim?.contentType ?? offered.contentType;
+  if (isComposing(type) || isGroupData(type)) return 'accepted';
   const message = newMessage(context, session, offered, cpim);
   const answer = await hooks.beforeDefer?.(viewOfMessage(message));
   if (answer !== undefined) return answer === 'discard' ? 'accepted' : answer.refuse;
