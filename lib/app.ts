@@ -91,7 +91,10 @@ export function createFunction(parts: Parts): CpmFunction {
     random,
     log,
     policy,
-    users: createServedUsers({rules, store, clock, log, hooks}),
+    users: createServedUsers({
+      ...{rules, store, clock, log, hooks},
+      onJoin: async (other, servedUser) => context.groups.follow(other, servedUser),
+    }),
     sessions,
     groups: createGroups(() => policy.concurrentDeliveries),
     overload,

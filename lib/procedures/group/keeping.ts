@@ -9,6 +9,7 @@ export class Keeping {
   readonly #context: Context;
   readonly #group: KnownGroup;
   #under: Promise<unknown> = Promise.resolve();
+  #keyed: Promise<void> = Promise.resolve();
   #waits: 'unknown' | 'something' | 'nothing' = 'unknown';
 
   constructor(context: Context, group: KnownGroup) {
@@ -44,7 +45,7 @@ export class Keeping {
 
   /** Nobody takes it live. */
   async message(message: OfferedMessage): Promise<Verdict> {
-    const kept = deferMessage(this.#context, this.#group, message);
+    const kept = this.#inOrder(async () => deferMessage(this.#context, this.#group, message));
     this.#follow(kept);
     return kept;
   }
@@ -60,7 +61,7 @@ export class Keeping {
     if (message === undefined) return;
     const where = {...label, clause: 'CPM-CF 8.3.2.9.1.2 C8'};
     this.#follow(
-      store.deferredQueue.enqueue([message]).then(
+      this.#inOrder(async () => store.deferredQueue.enqueue([{...message, servedUser: this.#group.servedUser}])).then(
         () => {
           log.info(where, 'a change of a group is kept for its user');
         },
@@ -69,6 +70,24 @@ export class Keeping {
         },
       ),
     );
+  }
+
+  /** Keeps something behind what came before, for whoever the user is by then. */
+  async #inOrder<T>(keep: () => Promise<T>): Promise<T> {
+    this.#keyed = this.#keyed.then(async () => this.#followUser());
+    return this.#keyed.then(keep);
+  }
+
+  /** The key of the user may have become another one's meanwhile, by a registration at another node: what comes now belongs to him. */
+  async #followUser(): Promise<void> {
+    const {users, log} = this.#context;
+    const {servedUser, label} = this.#group;
+    const key = await users.resolve(servedUser).catch(() => undefined);
+    if (key === undefined || key === servedUser) return;
+    // What was written here since goes after him once all of it is; nothing waits for that.
+    users.join(servedUser, key).catch((error: unknown) => {
+      log.warn({...label, error, clause: 'CPM-CF 8.3.2.9.1.2 C1'}, 'what was kept for a key did not join its user');
+    });
   }
 
   readonly #isUnknown = (): boolean => this.#waits === 'unknown';

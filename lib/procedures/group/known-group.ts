@@ -50,6 +50,16 @@ export class KnownGroup {
     };
   }
 
+  /** The key by which the user was known is one of this user's. */
+  follow(servedUser: string): void {
+    this.#record = {...this.#record, servedUser};
+  }
+
+  /** Resolves once what is being written now is written, or could not be. Never rejects. */
+  async written(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+  }
+
   /** Changes what is known of the group, durably. Rejects with `CPM_STORE_AWAY`; what is known here has changed even so. */
   async change(change: Partial<Omit<GroupSession, 'servedUser' | 'contributionId'>>): Promise<void> {
     return this.#write(change, () => Promise.resolve(false));

@@ -420,6 +420,10 @@ export class Membership extends KnownGroup {
     await this.#keeping.settled;
   }
 
+  override async written(): Promise<void> {
+    await Promise.all([super.written(), this.kept()]);
+  }
+
   #changed(conference: ConferenceState, version: string): void {
     const isNews = this.learn(conference);
     if (isNews && this.#client === undefined && this.#focus !== undefined) this.#keeping.state(version);

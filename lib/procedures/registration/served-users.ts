@@ -41,6 +41,8 @@ export interface ServedUsers {
   defers(servedUser: string): boolean;
   /** Whether he lets his sessions be recorded (8.5.2). */
   allowsOfflineStorage(servedUser: string): boolean;
+  /** What came for another key moves to this user's, the order of messages kept. Rejects with `CPM_STORE_AWAY`; may be repeated. */
+  join(other: string, servedUser: string): Promise<void>;
   /** Writes what the store did not take yet. */
   flush(): Promise<void>;
   /** Serves those whom other rules name from now on; what registrations taught stays. */
@@ -60,8 +62,10 @@ export function createServedUsers(deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly hooks?: Pick<Hooks, 'afterRegistration'>;
+  /** Another key turned out to be this user's: resolves once nothing is written under it any more. */
+  readonly onJoin?: (other: string, servedUser: string) => Promise<void>;
 }): ServedUsers {
-  const {store, clock, log, hooks = {}} = deps;
+  const {store, clock, log, hooks = {}, onJoin} = deps;
   let {rules} = deps;
   let configured = keysByIdentity(rules);
   const unwritten = new Map<string, Registration>();
@@ -106,8 +110,9 @@ export function createServedUsers(deps: {
     for (const other of others) await join(other, servedUser);
   }
 
-  /** What came for an identity before it was known to be this user's moves to his key, the order of messages kept. */
+  /** What came for an identity before it was known to be this user's moves to his key. */
   async function join(other: string, servedUser: string): Promise<void> {
+    await onJoin?.(other, servedUser);
     const [moved] = await Promise.all([
       store.deferredQueue.adopt(other, servedUser),
       store.messageStore.adopt(other, servedUser),
@@ -163,6 +168,7 @@ export function createServedUsers(deps: {
     async devices(servedUser) {
       return cpmDevices(await users.registration(servedUser), clock.now());
     },
+    join,
     defers: (servedUser) => rules.deferralOf(servedUser),
     allowsOfflineStorage: (servedUser) => rules.allowsOfflineStorage(servedUser),
     follow(next) {

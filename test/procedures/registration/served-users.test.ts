@@ -1,4 +1,5 @@
 import {join} from 'node:path';
+import {setTimeout} from 'node:timers/promises';
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import {openEmbeddedStore} from '../../../lib/adapters/embedded-store/embedded-store.ts';
@@ -29,7 +30,10 @@ interface Network {
 }
 
 /** Served users on an embedded store, which can be out of reach. */
-async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: Store; network: Network}> {
+async function setUp(
+  t: ExecutionContext,
+  onJoin?: (store: Store, other: string) => Promise<void>,
+): Promise<{users: ServedUsers; store: Store; network: Network}> {
   const real = await openEmbeddedStore({path: join(await temporaryFolder(t), 'store.db')});
   t.teardown(() => real.close());
   const network: Network = {away: false, fails: undefined};
@@ -51,7 +55,11 @@ async function setUp(t: ExecutionContext): Promise<{users: ServedUsers; store: S
     deferralOf: () => true,
     allowsOfflineStorage: () => false,
   };
-  return {users: createServedUsers({rules, store, clock: systemClock, log: silentLog}), store: real, network};
+  const users = createServedUsers({
+    ...{rules, store, clock: systemClock, log: silentLog},
+    onJoin: async (other) => onJoin?.(real, other),
+  });
+  return {users, store: real, network};
 }
 
 test('TS 24.229 §5.4.1.7: configured identities, domains and number ranges lead to their user, others to nobody', async (t) => {
@@ -84,6 +92,15 @@ test('8.3.2.9.1.2 T36: a registration that makes two keys one user brings their 
   t.deepEqual(await store.deferredQueue.usersPending(undefined, 9), [bob]);
   t.deepEqual(await store.groupSessions.ofUser(bob, {limit: 9}), [newGroup({servedUser: bob})]);
   t.is((await store.messageStore.folders(bob, {limit: 9})).length, 1);
+});
+
+test('8.3.2.9.1.2 T36: what is still being kept under the other key is awaited, and moves with the rest', async (t) => {
+  const {users, store} = await setUp(t, async (real, other) => {
+    await setTimeout(20);
+    await real.deferredQueue.enqueue([newMessage({servedUser: other})]);
+  });
+  await users.learn(registered());
+  t.deepEqual(await store.deferredQueue.usersPending(undefined, 9), [bob]);
 });
 
 test('8.3.2.9.1.2 T36: a store that goes away while keys join leaves the rest of it to the next attempt', async (t) => {
