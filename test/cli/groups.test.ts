@@ -80,7 +80,7 @@ const state = (imdnMessageId: string, xml: string, date: number) =>
     ...{imdnMessageId, date, contentType: GROUP_STATE_TYPE, bytes: Buffer.from(xml)},
   });
 
-test('cpm-pf groups list: each group of a user is told, by Contribution-ID', async (t) => {
+test('8.3.2.9.1.2 C2: cpm-pf groups list: each group of a user is told, by Contribution-ID', async (t) => {
   t.timeout(120_000);
   const {store, run} = await running(t);
   t.deepEqual(await run('list', bob), {status: 1, output: 'no group is known\n'});
@@ -160,7 +160,7 @@ test('8.3.2.3 B4 B5: cpm-pf groups show tells who takes part, and each kept stat
   );
 });
 
-test('cpm-pf groups: a group that is not known is 1, a PF that does not run 69, a wrong call 64', async (t) => {
+test('8.3.2.3 B4: cpm-pf groups: a group that is not known is 1, a PF that does not run 69, a wrong call 64', async (t) => {
   t.timeout(120_000);
   const {run} = await running(t);
   t.deepEqual(await run('show', bob, 'Group1'), {status: 1, output: 'no such group is known\n'});
@@ -175,7 +175,7 @@ test('cpm-pf groups: a group that is not known is 1, a PF that does not run 69, 
     t.is(await runNode('lib/cli.ts', ['groups', ...args, '--config', config]).ended, 69);
 });
 
-test('cpm-pf groups: whatever a group brings, lines have 100 columns and no control character', (t) => {
+test('8.3.2.3 B4 B5: cpm-pf groups: whatever a group brings, lines have 100 columns and no control character', (t) => {
   const long = `\u001b[2J\n${'x'.repeat(2000)}`;
   const user = {entity: long, displayText: long, roles: [long], endpoints: []};
   const hostile = group({

@@ -4,6 +4,7 @@ import type {ExecutionContext} from 'ava';
 import {parseGroupState} from '../../lib/codecs/group-state.ts';
 import {isType} from '../../lib/codecs/mime.ts';
 import {leafParts} from '../../lib/codecs/multipart.ts';
+import {resourceListsIn} from '../../lib/codecs/resource-lists.ts';
 import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import type {Call} from '../../lib/phone/call.ts';
 import {chatMessage, newMessageId} from '../../lib/phone/chat-messages.ts';
@@ -32,13 +33,19 @@ test.serial(
     const [phone, tablet] = [await pf.bob(), await pf.bob()];
     await pf.register(phone);
     await pf.register(tablet);
-    tablet.onInvitation = (invitation) => {
-      invitation.ring();
-    };
+    const cancelled = new Promise<string>((resolve) => {
+      tablet.onInvitation = (invitation) => {
+        invitation.ring();
+        void invitation.cancelled.then(() => {
+          resolve('CANCEL');
+        });
+      };
+    });
     phone.onInvitation = (invitation) => {
       invitation.refuse(603);
     };
     await begin();
+    t.is(await cancelled, 'CANCEL');
     const conference = await focus.conferences.first();
     await conference.changes.first(({endpoint}) => (endpoint.disconnectionInfo?.reason ?? '').includes('603'));
     t.false(conference.isMember(bobAddress));
@@ -169,6 +176,58 @@ test.serial(
   },
 );
 
+test.serial(
+  'E9 RFC 4575 §5: a conference document that cannot be read is answered 200, and changes nothing but the log',
+  async (t) => {
+    const {pf, focus} = await withRawFocus(t);
+    await focus.invite('invite-list-first');
+    const subscriber = await focus.subscribed();
+    // As it may overtake the 200 of its SUBSCRIBE, this one's answer is not looked at.
+    await subscriber.notify('notify-full');
+    const before = ['tel:+15550102', 'sip:+15550101@home.example;user=phone', 'sip:+15550103@other.example;user=phone'];
+    await knows(pf, ...before);
+    const document = (inside: string, type = ''): string =>
+      `<?xml version="1.0"?>\n${type}\n<conference-info xmlns="urn:ietf:params:xml:ns:conference-info" version="1" state="full" entity="sip:x">\n${inside}\n</conference-info>\n`;
+    const nobody = '<users state="full"/>';
+    const contentType = 'application/conference-info+xml';
+    const bad = [
+      {contentType, body: document('<users state="full">')},
+      {contentType, body: document(nobody, '<!DOCTYPE conference-info [<!ENTITY a "b">]>')},
+      // What has more octets than a document may have is stopped by the SIP server already.
+      {contentType, body: document(`${nobody}\n${'<deep>\n'.repeat(40)}${'</deep>\n'.repeat(40)}`)},
+      {
+        contentType: 'application/reginfo+xml',
+        body: '<reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="1" state="full"/>',
+      },
+    ];
+    const isTold = ({msg}: {readonly msg: string}): boolean =>
+      msg === 'a conference document cannot be read and changes nothing';
+    for (const [index, each] of bad.entries()) {
+      t.regex((await subscriber.notify('notify-full', each)).startLine, / 200 /);
+      await pf.pf.log.atLeast(index + 1, isTold);
+    }
+    t.deepEqual(await known(pf), before.toSorted());
+    await subscriber.notify('notify-partial');
+    await knows(pf, 'tel:+15550102', 'tel:+15550104', 'sip:+15550103@other.example;user=phone');
+    t.is(pf.pf.log.items.filter(isTold).length, bad.length);
+  },
+);
+
+for (const [title, bodyOf] of [
+  ['is not closed', (body: string) => body.replace('</ns2:list>', '')],
+  ['has a DTD', (body: string) => body.replace('<!-- who is in it -->', '<!DOCTYPE x [<!ENTITY a "b">]>')],
+] as const)
+  test.serial(`E9 RFC 4826 §3.3: an invitation with a list that ${title} gets 400, and nothing is left`, async (t) => {
+    const {pf, focus} = await withRawFocus(t);
+    const answer = await focus.inviteInVain('invite-list-first', (body) => {
+      t.not(bodyOf(body), body);
+      return bodyOf(body);
+    });
+    t.regex(answer.startLine, / 400 /);
+    await nothingIsLeft(pf);
+    t.is(await knownGroup(pf, bobAddress, ids.contributionId), undefined);
+  });
+
 for (const kind of ['partial', 'full'] as const)
   test.serial(
     `RFC 4575 §4.4: who comes, who leaves and the subject are known by ${kind} documents, and after a restart`,
@@ -257,7 +316,19 @@ function fixtureFor({core}: Deployment, focus: RawFocus): ReturnType<typeof grou
 }
 
 test.serial('8.2.2: a served user begins a group at the factory: the PF stands in between, and knows it', async (t) => {
-  const {pf, bobs, conference, carols, carol, bob} = await bobBegins(t);
+  const {pf, bobs, conference, carols, carol, bob, focus} = await bobBegins(t);
+  const invite = await focus.requests.first(({method}) => method === 'INVITE');
+  const of = (name: string): string => headerOf(invite, name) ?? '';
+  t.is(invite.uri, focus.factory);
+  t.is(of('P-Asserted-Service'), 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group');
+  t.true(of('Accept-Contact').includes('g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session.group"'));
+  t.is(of('Require'), 'recipient-list-invite');
+  t.deepEqual([of('Conversation-ID'), of('Contribution-ID')], [ids.conversationId, ids.contributionId]);
+  t.is(of('Subject'), 'Lunch');
+  t.deepEqual(
+    resourceListsIn(of('Content-Type'), invite.body)?.entries.map(({uri}) => uri),
+    [carolAddress, daveAddress],
+  );
   await carols.sendText('hello');
   await bob.messages.first();
   await bobs.sendText('hello yourself');
@@ -364,5 +435,5 @@ async function bobBegins(t: ExecutionContext) {
   const conference = await focus.conferences.first();
   const carols = await carol.sessions.first();
   await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
-  return {pf, bob, bobs, conference, carol, carols};
+  return {pf, focus, bob, bobs, conference, carol, carols};
 }

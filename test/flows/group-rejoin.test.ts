@@ -322,12 +322,22 @@ test.serial(
   async (t) => {
     const {pf, focus, conference} = await missed(t);
     await conference.end(inactivity);
-    focus.refuses = ({kind}) => (kind === 'restart' ? 403 : undefined);
-    // The core hands the INVITE on when he has spoken: the PF is asked for both at a time.
+    let hasSpoken: () => void = () => undefined;
+    const spoken = new Promise<void>((resolve) => (hasSpoken = resolve));
+    focus.refuses = async ({kind}) => {
+      if (kind !== 'restart') return undefined;
+      await spoken;
+      return 403;
+    };
     const bob = await pf.bob({notifications: 'none'});
     await untold(pf, bob);
     const session = await bob.startGroup(groupUri(pf), ids);
-    const said = await Promise.all(['a', 'b', 'c'].map(async (text) => session.sendText(text)));
+    const saying = Promise.all(['a', 'b', 'c'].map(async (text) => session.sendText(text)));
+    // It is answered behind them: they are at the relay.
+    t.is(await session.msrp.ping(), 200);
+    hasSpoken();
+    const said = await saying;
+    t.true(said[0]?.accepted === true && said[0].notified.join() === 'failed');
     t.deepEqual(await session.ended, {by: 'peer', reason: 'SIP;cause=403'});
     for (const {notified, accepted} of said) t.true(accepted ? notified.join() === 'failed' : notified.length === 0);
     t.deepEqual(textsOf(bob), texts);

@@ -5,7 +5,7 @@ import {runNode} from '../support/child.ts';
 import {bobAddress, type Deployment} from '../support/deployment.ts';
 import {carolAddress, daveAddress, groupDeployment, ids} from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
-import {knownGroups} from '../support/recorded.ts';
+import {knownGroups, recordedObjects} from '../support/recorded.ts';
 
 async function groups(pf: Deployment, ...args: string[]): Promise<{status: number | string; output: string}> {
   const child = runNode('lib/cli.ts', ['groups', ...args, '--config', path.join(pf.folder, 'pf.yaml')]);
@@ -33,10 +33,17 @@ test.serial(
     t.true(state.removed);
     t.deepEqual(state.participants.map(({address}) => address).sort(), [carolAddress, daveAddress, bobAddress].sort());
 
+    const objects = async () => recordedObjects(pf, bobAddress, ids.conversationId);
+    t.deepEqual(
+      (await objects()).map(({kind}) => kind),
+      ['group-state'],
+    );
+
     await pf.stop();
     await pf.configure({cpm: {recordedRetentionSeconds: 1, deferredRetentionSeconds: 1, expirySweepSeconds: 1}});
     await pf.start();
     await until(async () => (await knownGroups(pf, bobAddress)).length === 0);
+    await until(async () => (await objects()).length === 0);
     t.is((await groups(pf, 'show', bobAddress, ids.contributionId)).status, 1);
   },
 );

@@ -1,7 +1,7 @@
 /** A scripted focus: its invitations and notifications are those of test/fixtures/group, and no part of the simulator is in it. */
 import {randomBytes} from 'node:crypto';
 import type {Core} from '../../lib/phone/core.ts';
-import {groupFixture, type GroupFixture} from './group-fixture.ts';
+import {groupFixture, type FilledFixture, type GroupFixture} from './group-fixture.ts';
 import {answerText, listeningPeer, MsrpPeer, sendText, type RawFrame} from './msrp-peer.ts';
 import {rawSip, type RawMessage, type RawSip} from './raw-sip.ts';
 
@@ -19,6 +19,8 @@ export interface RawFocus {
   readonly sip: RawSip;
   /** Sends the invitation; resolves once it is answered 200 and acknowledged, and the MSRP session is bound. Every SEND that comes gets 200. */
   invite(name: Invitation): Promise<RawCall>;
+  /** Sends the invitation with another body; resolves with the final answer, which is none that accepts. */
+  inviteInVain(name: Invitation, bodyOf: (body: string) => string): Promise<RawMessage>;
   /** Waits for a SUBSCRIBE outside a dialog, and accepts it; for so many seconds, or as long as it asks for. */
   subscribed(seconds?: number): Promise<RawSubscriber>;
   close(): Promise<void>;
@@ -37,8 +39,8 @@ export interface RawCall {
 
 export interface RawSubscriber {
   readonly request: RawMessage;
-  /** Sends the notification; resolves with its answer. */
-  notify(name: Notification): Promise<RawMessage>;
+  /** Sends the notification, or its headers with another type and body; resolves with its answer. */
+  notify(name: Notification, other?: {readonly contentType: string; readonly body: string}): Promise<RawMessage>;
 }
 
 export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocus> {
@@ -48,18 +50,22 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
   const listening = await listeningPeer();
   const {address, port} = {address: sip.address, port: /:(\d+)\//.exec(listening.uri)?.[1] ?? ''};
 
-  async function invite(name: Invitation): Promise<RawCall> {
-    const callId = `invite-${token()}`;
-    const values = {
+  function filled(name: Invitation, callId: string): FilledFixture {
+    const pf = `${server}${step}`;
+    return groupFixture(name, {
       peer: address,
-      pf: `${server}${step}`,
+      pf,
       branch: token(),
       callId,
       ...ids,
       msrpPort: port,
       msrpSession: 'peer',
-    };
-    const {head, body} = groupFixture(name, values);
+    });
+  }
+
+  async function invite(name: Invitation): Promise<RawCall> {
+    const callId = `invite-${token()}`;
+    const {head, body} = filled(name, callId);
     sip.send(head, body);
     const ok = await sip.next('SIP/2.0 200');
     // Who answers may write the names of headers as they came.
@@ -114,12 +120,16 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
     let cseq = 0;
     return {
       request,
-      async notify(name) {
+      async notify(name, other) {
         cseq++;
         const {target, remote: to, routes} = dialog;
         const values = {peer: address, branch: token(), target, from: local, to, callId, cseq, ...ids};
         const {head, body} = groupFixture(name, values);
-        sip.send([...head.split('\r\n', 1), ...routes, head.slice(head.indexOf('\r\n') + 2)].join('\n'), body);
+        const [start = '', ...lines] = head.split('\r\n');
+        const headers = lines.map((line) =>
+          other !== undefined && line.startsWith('c:') ? `c: ${other.contentType}` : line,
+        );
+        sip.send([start, ...routes, ...headers].join('\n'), other?.body ?? body);
         return answerTo('NOTIFY');
       },
     };
@@ -133,6 +143,11 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
   return {
     sip,
     invite,
+    async inviteInVain(name, bodyOf) {
+      const {head, body} = filled(name, `in-vain-${token()}`);
+      sip.send(head, bodyOf(body.toString()));
+      return answerTo('INVITE');
+    },
     subscribed,
     async close() {
       listening.close();
