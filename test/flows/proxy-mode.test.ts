@@ -91,7 +91,7 @@ test.serial('8.3.2.3 B1: in proxy mode re-INVITE and UPDATE pass, too', async (t
 
 for (const status of [480, 486, 503])
   test.serial(
-    `8.3.2.1 B1: a ${status} of the device is not the end: the PF accepts and keeps, and hands over once`,
+    `8.3.2.1: a ${status} of the device is not the end: the PF accepts and keeps, and hands over once`,
     async (t) => {
       const {pf, alice, bob} = await network(t, {deliveryRetrySeconds: [600]});
       bob.onInvitation = (invitation) => {
@@ -109,7 +109,7 @@ for (const status of [480, 486, 503])
     },
   );
 
-test.serial('8.3.2.1 B1: a device that is gone without a word: the PF accepts and keeps', async (t) => {
+test.serial('8.3.2.1: a device that is gone without a word: the PF accepts and keeps', async (t) => {
   const {pf, alice, bob} = await network(t);
   await bob.close();
   const chat = await alice.startChat(bobAddress);
@@ -119,7 +119,7 @@ test.serial('8.3.2.1 B1: a device that is gone without a word: the PF accepts an
 });
 
 for (const status of [603, 488])
-  test.serial(`8.3.2.1 B1: a ${status} of the device goes back to the inviter, and nothing is kept`, async (t) => {
+  test.serial(`8.3.2.1: a ${status} of the device goes back to the inviter, and nothing is kept`, async (t) => {
     const {pf, alice, bob} = await network(t);
     bob.onInvitation = (invitation) => {
       invitation.refuse(status);
@@ -129,7 +129,7 @@ for (const status of [603, 488])
     t.like(await pf.status(), {ledger: {accepted: 0}});
   });
 
-test.serial('8.3.2.1 B1: the inviter who gives up is heard by the device, and nobody accepts for it', async (t) => {
+test.serial('8.3.2.1: the inviter who gives up is heard by the device, and nobody accepts for it', async (t) => {
   const {pf, alice, bob} = await network(t);
   const cancelled = new Promise<unknown>((resolve) => {
     bob.onInvitation = (invitation) => {
@@ -147,7 +147,7 @@ test.serial('8.3.2.1 B1: the inviter who gives up is heard by the device, and no
   t.like(await pf.status(), {load: {sessions: 0}});
 });
 
-test.serial('8.3.2.1 B1: nobody is there: the PF accepts at once', async (t) => {
+test.serial('8.3.2.1: nobody is there: the PF accepts at once', async (t) => {
   const {pf, alice, bob} = await network(t);
   await bob.deregister();
   await pf.core.told.first(({expires}) => expires === 0);
@@ -156,7 +156,7 @@ test.serial('8.3.2.1 B1: nobody is there: the PF accepts at once', async (t) => 
   t.is(bob.requests.items.length, 0);
 });
 
-test.serial('8.3.2.1 B1 T42: what waits goes first, so that session has both its legs at the PF', async (t) => {
+test.serial('8.3.2.1 T42: what waits goes first, so that session has both its legs at the PF', async (t) => {
   const {pf, alice, bob} = await network(t, {deliveryRetrySeconds: [600]});
   bob.onInvitation = (invitation) => {
     invitation.refuse(480);
