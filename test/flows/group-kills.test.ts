@@ -68,6 +68,7 @@ test.serial(
       }
 
       await patiently(() => bobIn(group.conference) !== undefined && bobIn(group.conference) !== former);
+      group.oneForAnother();
       await group.allTaken();
       await group.membersKnown(pf);
       t.is(await standing(), 'active');
@@ -163,6 +164,7 @@ test.serial(
       group.oneForAnother();
       await Promise.all([kills, group.talk(words - before)]);
       await patiently(() => bobIn(group.conference) !== undefined && bobIn(group.conference) !== former);
+      group.oneForAnother();
       // He is rung again for something that he has not heard; all else may have come before his session broke.
       await group.talk(1);
       await log('a client is joined with his group', from);
