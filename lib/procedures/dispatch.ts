@@ -177,7 +177,12 @@ export function createDispatch(context: Context): SipHandlers {
     if (contentType === undefined || !/^message\/(cpim|imdn\+xml)\b/i.test(contentType)) return;
     const author = await context.users.resolve(senderOf(request).address);
     if (author === undefined || !policy.trusts(request.source.address)) return;
-    await noteNotifications(context, {author, about: request.uri, content: {contentType, bytes: request.body}});
+    await noteNotifications(context, {
+      author,
+      about: request.uri,
+      contributionId: opaqueId(request.header('Contribution-ID')),
+      content: {contentType, bytes: request.body},
+    });
   }
 
   /** A request that cannot be read gets its status and one line; nothing from outside may go further up. */

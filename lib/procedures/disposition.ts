@@ -1,8 +1,11 @@
-import {imdnMessageId, parseCpim} from '../codecs/cpim.ts';
+import {cpimHeader, imdnMessageId, parseCpim} from '../codecs/cpim.ts';
 import {parseNotifications, type Imdn} from '../codecs/imdn.ts';
 import {isType} from '../codecs/mime.ts';
+import {parseNameAddr} from '../codecs/sip-headers/name-addr.ts';
 import {canonicalAddress} from '../cpm/address.ts';
 import type {OriginalSession} from '../cpm/deferred-message.ts';
+import {contributionOf} from '../cpm/group-session.ts';
+import type {PendingSummary} from '../ports/deferred-queue.ts';
 import type {Context} from './context.ts';
 import {viewOfNotifications} from './views.ts';
 
@@ -22,6 +25,8 @@ export interface NotificationSource {
   readonly author: string;
   /** Address of the one whose message it reports on, where the way it came tells; two senders may use the same id (T62). */
   readonly about: string | undefined;
+  /** Contribution-ID that it names, where it came by SIP MESSAGE: of a group's message that of the group. */
+  readonly contributionId?: string | undefined;
   readonly content: Content;
   /** The session in which the reported message was accepted: given, when the PF is to take the notification over (row A14). */
   readonly takeOverFor?: OriginalSession;
@@ -87,21 +92,55 @@ function endOf({kind, status}: Imdn): 'delivered' | 'failed' | undefined {
 /** The PF need not keep any longer what has ended (row A21). */
 async function release(
   context: Context,
-  {author, about}: NotificationSource,
+  source: NotificationSource,
   {messageId, status}: Imdn,
   how: 'delivered' | 'failed',
 ): Promise<void> {
-  const {store, clock, log, users} = context;
-  const sender = about === undefined ? undefined : await keyOf(users, about);
-  const ids: string[] = [];
-  for (const pending of await store.deferredQueue.find(author, messageId)) {
-    const same = sender === undefined || (await keyOf(users, pending.sender)) === sender;
-    if (pending.kind === 'chat' && same) ids.push(pending.id);
-  }
-
+  const {store, clock, log} = context;
+  const found = await store.deferredQueue.find(source.author, messageId);
+  const chats = found.filter(({kind}) => kind === 'chat');
+  const ids = await reportedOn(context, source, chats);
   if (ids.length === 0) return;
   await store.deferredQueue.settle(ids, how, clock.now(), {answer: `IMDN ${status}`});
   log.info({clause: 'CPM-CF 8.3.2.9.1.1 A21', how, released: ids.length}, 'a notification releases a deferred message');
+}
+
+/** Which of the messages that have the id: those of the group that the notification names, else what the one wrote to whom it goes. */
+async function reportedOn(
+  context: Context,
+  {about, contributionId}: NotificationSource,
+  chats: readonly PendingSummary[],
+): Promise<readonly string[]> {
+  if (about === undefined) return chats.map(({id}) => id);
+  const named = chats.filter(({sender}) => contributionId !== undefined && contributionOf(sender) === contributionId);
+  if (named.length > 0) return named.map(({id}) => id);
+  const wanted = await keyOf(context.users, about);
+  const ids: string[] = [];
+  for (const chat of chats) {
+    const isByWriter = contributionOf(chat.sender) !== undefined && contributionOf(about) === undefined;
+    const writer = isByWriter ? await writerOf(context, chat) : chat.sender;
+    if (writer !== undefined && (await keyOf(context.users, writer)) === wanted) ids.push(chat.id);
+  }
+
+  return ids;
+}
+
+/** Messages of whomever that have the same id. */
+const mostNamesakes = 100;
+
+/** Who wrote a group's message, by its CPIM; undefined where it names nobody. */
+async function writerOf(
+  {store}: Context,
+  {id, imdnMessageId: value = ''}: PendingSummary,
+): Promise<string | undefined> {
+  const namesakes = await store.deferredQueue.pending({by: 'message', value}, mostNamesakes);
+  const message = namesakes.find((each) => each.id === id);
+  if (message === undefined || !isType(message.contentType, 'message/cpim')) return undefined;
+  try {
+    return parseNameAddr(cpimHeader(parseCpim(message.bytes), undefined, 'From') ?? '').uri;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Notifications that the PF makes in a client's place are kept the same way as the client's own. */

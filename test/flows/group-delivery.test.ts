@@ -407,3 +407,33 @@ test.serial(
     );
   },
 );
+
+test.serial(
+  '8.3.2.9.1.2 C7 A21: a notification by SIP MESSAGE about a group’s message releases it, and goes on to its author; nothing comes again',
+  async (t) => {
+    t.timeout(60_000);
+    const {pf, carol, begin} = await groupDeployment(t, {
+      core: {cases: ['orig', 'term']},
+      config: {cpm: {sentReofferSeconds: 1}},
+      focus: {keepsForAbsent: true},
+    });
+    const {conference, carols} = await begin();
+    await isMissed(pf, carols, ['one', 'two']);
+    await conference.end(inactivity);
+    const bob = await pf.bob({notifications: 'none'});
+    await pf.register(bob);
+    await bob.messages.first(({text}) => text === 'two');
+    const session = await bob.sessions.first();
+    await session.end();
+    t.like(await pf.status(), {ledger: {pending: 2}});
+    for (const message of bob.messages.items) await bob.notify(message, 'delivered');
+    t.like(await pf.status(), {ledger: {pending: 0, delivered: 2}});
+    for (const {messageId} of bob.messages.items)
+      await carol.notifications.first((each) => each.messageId === messageId && each.via === 'message');
+    await carol.startChat(bobAddress).then(async (chat) => chat.sendText('last'));
+    await pf.register(bob);
+    await bob.messages.first(({text}) => text === 'last');
+    t.is(bob.repetitions.items.length, 0);
+    t.is(bob.sessions.items.filter(({group}) => group !== undefined).length, 1);
+  },
+);

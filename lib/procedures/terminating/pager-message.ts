@@ -118,6 +118,7 @@ async function relayed(context: Context, request: IncomingRequest, message: Stan
     await noteNotifications(context, {
       author: await keyOf(users, original.senderAddress),
       about: original.recipientAddress,
+      contributionId: label.contributionId,
       content: message,
     });
   return true;
@@ -171,6 +172,7 @@ async function keepReport(context: Context, message: StandaloneMessage): Promise
   const noted = await noteNotifications(context, {
     author: await keyOf(context.users, senderAddress),
     about: recipientAddress,
+    contributionId: message.label.contributionId,
     content: message,
     // Its recipient is the one who sent what it reports on.
     takeOverFor: {
