@@ -67,6 +67,8 @@ export interface ControllingFunction {
   readonly requests: Inbox<SipRequest>;
   /** Refuses an INVITE with the status that it gives; undefined takes it. */
   refuses: (join: Join) => number | undefined | Promise<number | undefined>;
+  /** Refuses a REFER likewise. */
+  refusesRefer: (request: SipRequest) => number | undefined;
   /** A group session that nobody asked for by INVITE: everybody on the list is invited. Resolves once all have answered. */
   create(
     group: Partial<GroupIdentity> & {readonly members: readonly (string | ListEntry)[]; readonly invitedBy?: string},
@@ -101,6 +103,7 @@ export async function startControllingFunction(options: ControllingFunctionOptio
     },
     onRequest: (request) => {
       requests.push(request);
+      if (request.method === 'REFER') return referred(request);
       return request.method === 'OPTIONS' ? 200 : 405;
     },
     onSubscription: (incoming) => {
@@ -177,6 +180,20 @@ export async function startControllingFunction(options: ControllingFunctionOptio
     else conference.subscribed(callerOf(request), incoming, expires, contactOf(conference));
   }
 
+  /** A member wants others to be invited: one, or a list of them (RFC 5368). The conference event tells what became of it, no subscription to the REFER. */
+  function referred(request: SipRequest): number {
+    const conference = conferences.items.find(({identity, over}) => sameUser(identity, request.uri) && !over);
+    const by = callerOf(request);
+    const refusal = controllingFunction.refusesRefer(request);
+    if (refusal !== undefined) return refusal;
+    if (conference === undefined) return 404;
+    if (!conference.isMember(by)) return 403;
+    const {uri: target} = parseNameAddr(headerOf(request, 'Refer-To') ?? '');
+    const list = resourceListsIn(headerOf(request, 'Content-Type') ?? '', request.body)?.entries ?? [];
+    void conference.invite(by, target.startsWith('cid:') ? list.map(({uri}) => uri) : [target]);
+    return 202;
+  }
+
   const controllingFunction: ControllingFunction = {
     factory,
     uri,
@@ -184,6 +201,7 @@ export async function startControllingFunction(options: ControllingFunctionOptio
     conferences,
     requests,
     refuses: () => undefined,
+    refusesRefer: () => undefined,
     async create({members, invitedBy, conversationId = randomUUID(), contributionId = randomUUID(), ...more}) {
       const entries = members.map((member): ListEntry => (typeof member === 'string' ? {uri: member} : member));
       const conference = newConference({...more, conversationId, contributionId}, entries);

@@ -28,8 +28,9 @@ export function participantsOf({conference, memberAddress}: GroupSession): reado
 export const isListShortened = (group: GroupSession): boolean =>
   fittingList(participantsOf(group), listOctets).shortened;
 
-/** Whether a list that says whom to invite would lose some of them: nobody can make up for it later. */
-export const losesInvited = (entries: readonly ListEntry[]): boolean => fittingList(entries, listOctets).omitted > 0;
+/** Those for whom the list in one request has no room. */
+export const beyondList = (entries: readonly ListEntry[]): readonly ListEntry[] =>
+  entries.slice(fittingList(entries, listOctets).entries.length);
 
 /** How an INVITE to a client comes about: for the group's own, with its headers and along its Route; or by the PF, which delivers. */
 export interface GroupInviteOrigin {

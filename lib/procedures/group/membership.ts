@@ -21,6 +21,7 @@ import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
 import {sendOwedState} from './group-state-object.ts';
+import {inviteRest} from './invite-rest.ts';
 import {Keeping} from './keeping.ts';
 import {notForwarded} from './not-forwarded.ts';
 import {Refusal} from './refusal.ts';
@@ -33,6 +34,9 @@ const storeMilliseconds = 1000;
 
 /** What a focus answers that knows nothing of the group (any more). */
 export const isUnknown = (status: number): boolean => [404, 410, 481].includes(status);
+
+/** What the client says first waits no longer until everybody is invited. */
+const referMilliseconds = 5000;
 
 /** How a (re-)start towards the focus ended: with a dialog, or with the SIP status that the client is told (T51). */
 export type FocusOutcome = 'joined' | {readonly status: number};
@@ -287,7 +291,10 @@ export class Membership extends KnownGroup {
     const sought = await seekFocus(this.context, this, kind);
     // The focus may have invited meanwhile, and refuse us for that.
     if ('status' in sought) return this.#focus === undefined ? sought : 'joined';
-    this.stand(sought.party, sought.remote);
+    const {party, remote, rest} = sought;
+    this.stand(party, remote);
+    // They are to hear what the group is started with, if their focus is quick.
+    if (rest.length > 0) await atMost(this.context.clock, referMilliseconds, inviteRest(this.context, this, rest));
     return 'joined';
   }
 

@@ -14,7 +14,7 @@ import {hopOf, originatingCallIdPrefix, ownHeaders} from '../terminating/deliver
 import {pickHeaders, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {serviceUnavailable} from '../terminating/reasons.ts';
 import {isRecorded} from '../storage/record-session.ts';
-import {losesInvited, withList} from './group-invite.ts';
+import {beyondList, withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {focusOf, groupContact, groupOf} from './group-uri.ts';
 import {isUnknown, Membership, type FocusOutcome} from './membership.ts';
@@ -164,7 +164,7 @@ async function begin(
   const {servedUser, conversationId, contributionId, offer, subject, senderAddress} = invitation;
   const where = {conversationId, contributionId, clause: 'CPM-CF 8.2.2'};
   const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
-  if (losesInvited(list)) {
+  if (beyondList(list).length > 0) {
     log.info(where, 'a list of those to be invited is too long');
     return invite.respond(513);
   }

@@ -1,3 +1,4 @@
+import type {ListEntry} from '../../codecs/resource-lists.ts';
 import {CpmError} from '../../errors.ts';
 import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
 import type {Context} from '../context.ts';
@@ -5,12 +6,17 @@ import type {Party} from '../party.ts';
 import {bodyText, localOffer, remoteMedia} from '../session-description.ts';
 import {completed, serviceUnavailable} from '../terminating/reasons.ts';
 import {focusInvite, type FocusInviteKind} from './focus-invite.ts';
-import {losesInvited, participantsOf} from './group-invite.ts';
+import {beyondList, participantsOf} from './group-invite.ts';
 import {focusOf} from './group-uri.ts';
 import type {Membership} from './membership.ts';
 
-/** A dialog with the focus, and where its MSRP session is; or the SIP status that stands for none (T51). */
-export type SoughtFocus = {readonly party: Party; readonly remote: RemoteMedia} | {readonly status: number};
+/**
+ * A dialog with the focus, where its MSRP session is, and participants whom the INVITE of a re-start could not name; or the SIP status that stands
+ * for none (T51).
+ */
+export type SoughtFocus =
+  | {readonly party: Party; readonly remote: RemoteMedia; readonly rest: readonly ListEntry[]}
+  | {readonly status: number};
 
 /**
  * The INVITE to the focus, from the PF's leg to the bound MSRP session. Never rejects.
@@ -40,8 +46,7 @@ export async function seekFocus(context: Context, group: Membership, kind: Focus
   await group.change({}).catch((error: unknown) => {
     log.info({...where, error}, 'what is known of a group could not be written down');
   });
-  if (kind === 'restart' && losesInvited(participantsOf(group.record)))
-    log.warn(where, 'a group is started again by a list that does not name all of its participants');
+  const rest = kind === 'restart' ? beyondList(participantsOf(group.record)) : [];
   const local = localOffer(group.record.offer, leg, policy.maxMessageBytes);
   const outcome = await sip.invite(focusInvite(context, group.record, local.text, kind)).outcome;
   if (outcome.kind !== 'accepted') {
@@ -63,7 +68,7 @@ export async function seekFocus(context: Context, group: Membership, kind: Focus
     await leg.bound(policy.bindMilliseconds);
     group.note({standing: 'active', focus: focusOf(context, response) ?? group.record.focus});
     log.info(where, 'the user is in the group again');
-    return {party: {dialog, leg, local, remote: bodyText(response)}, remote};
+    return {party: {dialog, leg, local, remote: bodyText(response)}, remote, rest};
   } catch (error) {
     log.info({...where, error}, "the focus's answer leads nowhere");
     await dialog.bye({Reason: serviceUnavailable});
