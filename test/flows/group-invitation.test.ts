@@ -278,7 +278,7 @@ killable(
     t.true(statuses.every((status) => status === 200));
     t.is((await bobs.ended).by, 'peer');
     await nothingIsLeft(pf);
-    t.is(pf.pf.log.items.filter(({msg}) => msg === 'the state of a group could not be stored').length, 1);
+    t.is(pf.pf.log.items.filter(({msg}) => msg === 'the state of a group waits for the store').length, 1);
     await bob.close();
     const other = await focus.create({members: [bobAddress, carolAddress], contributionId: 'another'});
     const change = await other.changes.first(({endpoint}) => endpoint.status === 'disconnected');

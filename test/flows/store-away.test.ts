@@ -2,11 +2,22 @@
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {parseGroupState} from '../../lib/codecs/group-state.ts';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
-import {groupDeployment, groupUri, ids, inactivity, isMissed} from '../support/group-deployment.ts';
+import {
+  carolAddress,
+  groupDeployment,
+  groupUri,
+  ids,
+  inactivity,
+  isMissed,
+  knownGroup,
+} from '../support/group-deployment.ts';
+import {everybody, inGroup, nothingIsLeft} from '../support/in-group.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
+import {recordedBytes, recordedObjects} from '../support/recorded.ts';
 
 /** Only a server of our own may be killed. */
 const killable = (
@@ -136,5 +147,30 @@ killable(
     const refused = await t.throwsAsync(bob.startGroup(groupUri(pf), ids), {instanceOf: Refused});
     t.is(refused.response.status, 503);
     t.is(headerOf(refused.response, 'Retry-After'), '9');
+  },
+);
+
+killable(
+  `8.3.2.3 B4 B10: the state of a group that ended while the store was away is there once it is back, and so is that it is over (${mongoName})`,
+  async (t) => {
+    const mongo = await startMongo();
+    t.teardown(async () => mongo.stop());
+    const store = {kind: 'mongodb', uri: mongo.uri, database: 'group-away', answerSeconds: 2};
+    const {pf, conference, bobs} = await inGroup(t, {config: {store}});
+    t.timeout(120_000);
+    await mongo.kill();
+    t.is(await conference.remove(bobAddress, carolAddress), 200);
+    t.is((await bobs.ended).reason, 'SIP;cause=410;text="Gone"');
+    await nothingIsLeft(pf);
+    t.is(pf.pf.log.items.filter(({msg}) => msg === 'the state of a group waits for the store').length, 1);
+    await mongo.start();
+    await pf.pf.log.first(({msg}) => msg === 'the state of a group is stored now', 60_000);
+    const stored = await recordedObjects(pf, bobAddress, ids.conversationId);
+    const states = stored.filter(({kind}) => kind === 'group-state');
+    t.is(states.length, 1);
+    const state = parseGroupState(await recordedBytes(pf, bobAddress, states[0]?.id ?? ''));
+    t.like(state, {removed: true, referredBy: carolAddress});
+    t.deepEqual(state.participants.map(({address}) => address).sort(), everybody);
+    t.is((await knownGroup(pf, bobAddress, ids.contributionId))?.standing, 'removed');
   },
 );

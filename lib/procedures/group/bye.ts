@@ -1,8 +1,11 @@
 import {parseReferredBy} from '../../codecs/sip-headers/referred-by.ts';
 import {formatReason, parseReason, sipCause, type Reason} from '../../codecs/sip-headers/reason.ts';
+import type {GroupSession} from '../../cpm/group-session.ts';
+import {pause} from '../../ports/clock.ts';
 import type {SipReply, SipRequestView} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import type {Party} from '../party.ts';
+import {finishMilliseconds} from '../storage/record-session.ts';
 import {reasonOf} from '../terminating/bye.ts';
 import {viewOfSession} from '../views.ts';
 import {completed} from '../terminating/reasons.ts';
@@ -31,10 +34,9 @@ export async function byeOfFocus(
   const conference = membership.conferenceBeforeEnd();
   const parties = membership.takeApart();
   const isOver = cause === 410;
-  membership.note({standing: isOver ? 'removed' : 'inactive', conference});
-  if (cause !== 'absent' && cause !== 200) {
-    await storeState(context, membership, focus.dialog.id, isOver ? {referredBy: referrerOf(bye)} : undefined);
-  }
+  const end = {standing: isOver ? 'removed' : 'inactive', conference} as const;
+  if (cause === 'absent' || cause === 200) membership.note(end);
+  else await storeState(context, membership, end, focus.dialog.id, isOver ? {referredBy: referrerOf(bye)} : undefined);
 
   // step 2.c
   await parties.client?.dialog.bye({Reason: reason === undefined ? completed : sipFirst(reason)});
@@ -54,19 +56,28 @@ function sipFirst(reason: string): string {
   return formatReason(...values.filter(isSip), ...values.filter((value) => !isSip(value)));
 }
 
-/** Bounded by the store's own time; a store that is away does not keep the session from ending. */
+/**
+ * The object first, then that the group is over. While the store is away both wait for it, among what is recorded of sessions, and the session ends
+ * all the same.
+ */
 async function storeState(
   context: Context,
-  {record, label}: Membership,
+  membership: Membership,
+  end: Pick<GroupSession, 'standing' | 'conference'>,
   dialogId: string,
   removal: Removal | undefined,
 ): Promise<void> {
-  const {store, clock, log} = context;
-  try {
-    await store.messageStore.put([storedGroupState(context, record, dialogId, removal)], clock.now());
-  } catch (error) {
-    log.warn({...label, error, clause: 'CPM-CF 8.3.2.3'}, 'the state of a group could not be stored');
-  }
+  const {recorder, clock, log} = context;
+  const where = {...membership.label, clause: 'CPM-CF 8.3.2.3'};
+  const {stored} = recorder.put(storedGroupState(context, {...membership.record, ...end}, dialogId, removal));
+  const written = Promise.all([stored, membership.noteAfter(stored, end)]).then(([isStored]) => isStored);
+  const inTime = await Promise.race([written, pause(clock, finishMilliseconds)]);
+  if (inTime === undefined) log.warn(where, 'the state of a group waits for the store');
+  void written.then(async (isStored) => {
+    if (!isStored) log.warn(where, 'the state of a group could not be stored');
+    else if (inTime === undefined) log.info(where, 'the state of a group is stored now');
+    if (inTime === undefined) await membership.release({focus: undefined, client: undefined});
+  });
 }
 
 /** The address alone (T5); a header that cannot be read names nobody. */

@@ -13,6 +13,7 @@ export class KnownGroup {
   #storedAt: number;
   #writing: Promise<void> = Promise.resolve();
   #departures: Departures | undefined;
+  #awaited = 0;
 
   constructor(context: Context, record: GroupSession) {
     this.context = context;
@@ -62,18 +63,26 @@ export class KnownGroup {
 
   /** Changes what is known of the group, durably. Rejects with `CPM_STORE_AWAY`; what is known here has changed even so. */
   async change(change: Partial<Omit<GroupSession, 'servedUser' | 'contributionId'>>): Promise<void> {
-    return this.#write(change, () => Promise.resolve(false));
+    this.#set(change);
+    return this.#write(() => Promise.resolve(false));
   }
 
-  async #write(change: Parameters<KnownGroup['change']>[0], isNotOurs: () => Promise<boolean>): Promise<void> {
-    const {store, clock, policy, log} = this.context;
+  #set(change: Parameters<KnownGroup['change']>[0]): void {
+    const {clock, policy} = this.context;
     this.#record = {...this.#record, ...change, node: policy.node, changedAt: clock.now()};
+  }
+
+  async #write(isNotOurs: () => Promise<boolean>): Promise<void> {
+    const {store, log} = this.context;
     const written = this.#writing
       .catch(() => undefined)
       .then(async () => {
         const record = this.#record;
         if (await isNotOurs()) {
-          log.info(this.label, 'another node has come into a group in place of this one; its word counts');
+          log.info(
+            this.label,
+            'another node has come into a group in place of this one, or this one anew; its word counts',
+          );
           return;
         }
 
@@ -84,11 +93,11 @@ export class KnownGroup {
     await written;
   }
 
-  /** Whether another node has written since: it has joined for the user, whose former session the focus then ends. */
-  async #isElsewhere(): Promise<boolean> {
-    const {store, policy} = this.context;
-    const stored = await store.groupSessions.get(this.#record.servedUser, this.#record.contributionId);
-    return stored !== undefined && stored.node !== policy.node && stored.changedAt !== this.#storedAt;
+  /** The node that has written since: where it is another one it has joined for the user, whose former session the focus then ends. */
+  async #writtenSince(): Promise<string | undefined> {
+    const {servedUser, contributionId} = this.#record;
+    const stored = await this.context.store.groupSessions.get(servedUser, contributionId);
+    return stored === undefined || stored.changedAt === this.#storedAt ? undefined : stored.node;
   }
 
   /**
@@ -96,9 +105,35 @@ export class KnownGroup {
    * now.
    */
   note(change: Parameters<KnownGroup['change']>[0]): void {
-    this.#write(change, async () => this.#isElsewhere()).catch((error: unknown) => {
+    this.#set(change);
+    const isElsewhere = async (): Promise<boolean> =>
+      ![undefined, this.context.policy.node].includes(await this.#writtenSince());
+    void this.#writeUnheard(isElsewhere);
+  }
+
+  /**
+   * The same, not before `first` has settled: who dies in between has written nothing down. Nor is it written over what was written meanwhile, since
+   * that may take long. Never rejects.
+   */
+  async noteAfter(first: Promise<unknown>, change: Parameters<KnownGroup['change']>[0]): Promise<void> {
+    this.#set(change);
+    this.#awaited += 1;
+    await first;
+    await this.#writeUnheard(async () => (await this.#writtenSince()) !== undefined);
+    this.#awaited -= 1;
+  }
+
+  /** Whether it is known here alone how the group ended: the store says that it stands. */
+  protected get isUnwritten(): boolean {
+    return this.#awaited > 0;
+  }
+
+  async #writeUnheard(isNotOurs: () => Promise<boolean>): Promise<void> {
+    try {
+      await this.#write(isNotOurs);
+    } catch (error) {
       this.context.log.warn({...this.label, error}, 'what is known of a group could not be written down');
-    });
+    }
   }
 
   /** The conference as it was before the focus began to take it down (T12). */

@@ -466,7 +466,7 @@ export class Membership extends KnownGroup {
     this.#recording = undefined;
     this.#over?.();
     this.#over = undefined;
-    if (!this.#comingBack) this.context.groups.remove(this);
+    if (!this.#comingBack && !this.isUnwritten) this.context.groups.remove(this);
   }
 
   #endEvents(): void {
