@@ -54,7 +54,7 @@ export async function isMissed({pf}: Deployment, says: ChatSession, texts: reado
     const {accepted} = await says.sendText(text);
     if (!accepted) throw new Error('the focus did not take a message');
   }
-  await pf.log.atLeast(before + texts.length, isKept);
+  await pf.log.atLeast(before + texts.length, isKept, 60_000);
 }
 
 /** INVITEs of Bob that reached the focus: his re-joins and re-starts, made by the PF. */
