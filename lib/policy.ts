@@ -13,6 +13,7 @@ export function policyOf({node, sip, cpm, relay, overload}: Config): Policy {
     homeDomain: sip.homeDomain,
     deferredMsgMgmtUri: cpm.deferredMsgMgmtUri,
     groupData: cpm.groupData,
+    groupStateDialect: cpm.groupStateDialect,
     conferenceFactory: cpm.conferenceFactory,
     originatingSessions: cpm.originatingSessions,
     terminatingSessions: cpm.terminatingSessions,

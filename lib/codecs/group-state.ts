@@ -93,7 +93,6 @@ export function formatGroupState(state: GroupState, dialect: GroupStateDialect =
 /** An object on its way to a client, in a session. */
 export interface NewGroupStateMessage {
   readonly state: GroupState;
-  readonly dialect?: GroupStateDialect | undefined;
   /** CPIM From and To as they are written. */
   readonly from: string;
   readonly to: string;
@@ -104,8 +103,8 @@ export interface NewGroupStateMessage {
 }
 
 /** A whole CPIM message around an object; it asks for no notification. */
-export function formatGroupStateCpim({state, dialect, from, to, messageId, dateTime}: NewGroupStateMessage): Buffer {
-  const body = Buffer.from(formatGroupState(state, dialect));
+export function formatGroupStateCpim({state, from, to, messageId, dateTime}: NewGroupStateMessage): Buffer {
+  const body = Buffer.from(formatGroupState(state));
   return formatCpim({
     headers: [
       {name: 'From', value: from},

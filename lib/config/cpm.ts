@@ -65,6 +65,12 @@ export const cpm = z
       .describe(
         'Whether members may change subject and icon of a group: then its Group State Objects have them, and its INVITEs the latest Subject.',
       ),
+    groupStateDialect: z
+      .enum(['2.1', '2.2'])
+      .default('2.1')
+      .describe(
+        'How a stored Group State Object says that a group is over for its user: `2.1` as the change request has it, `2.2` as CPM Message Storage 2.2, which clients of that release read.',
+      ),
     conferenceFactory: sipUri
       .optional()
       .describe('Where a group is started again (8.2.2.7); unset: at the focus that it had.'),

@@ -1,3 +1,4 @@
+import type {GroupStateDialect} from '../codecs/group-state.ts';
 import type {Hooks} from '../hooks/lifecycle.ts';
 import type {Clock} from '../ports/clock.ts';
 import type {DialogRecords} from '../ports/dialog-records.ts';
@@ -31,6 +32,8 @@ export interface Policy {
   readonly deferredMsgMgmtUri: string;
   /** Whether subject and icon of a group may be changed by its members: then they belong into its Group State Objects (T49). */
   readonly groupData: boolean;
+  /** How a removal is written (B4). */
+  readonly groupStateDialect: GroupStateDialect;
   /** Where a group is started again; undefined: at the focus that it had. */
   readonly conferenceFactory: string | undefined;
   /** Whether the PF has the media of sessions that its users begin, or lets them pass. */

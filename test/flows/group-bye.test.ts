@@ -155,6 +155,18 @@ test.serial(
   leavesOne({reason: 'SIP;cause=many', told: 'SIP'}),
 );
 
+test.serial(
+  '8.3.2.3 B4: the object says removed in the form of Message Storage 2.2 where the policy says so',
+  async (t) => {
+    const {pf, conference} = await inGroup(t, {config: {cpm: {groupStateDialect: '2.2'}}});
+    t.is(await conference.remove(bobAddress, carolAddress), 200);
+    const [{xml, state} = {xml: '', state: undefined}] = await storedStates(pf);
+    t.true(xml.includes(`<status><removed><participant name="" comm-addr="${carolAddress}"/></removed></status>`), xml);
+    t.false(xml.includes('referred-by'));
+    t.like(state, {removed: true, referredBy: carolAddress});
+  },
+);
+
 test.serial('8.3.2.3 B5: the PF that stands in the group alone stores the same object', async (t) => {
   const {pf, conference} = await standing(t);
   t.true((await conference.end([['Reason', 'SIP;cause=480']], 'nothing')).includes(200));

@@ -21,6 +21,7 @@ function stateOf({clock, policy}: Needs, group: GroupSession, focus: string, rem
   return groupStateOf(group.conference, {
     lastFocusSessionId: focus,
     timestamp: new Date(clock.now()).toISOString(),
+    // Who joins is invited: neither an INVITE nor a conference document speaks of any other kind of group.
     groupType: 'Closed',
     own: [group.memberAddress],
     groupData: policy.groupData,
@@ -51,7 +52,7 @@ export function storedGroupState(
     date: context.clock.now(),
     headers: [],
     contentType: GROUP_STATE_TYPE,
-    bytes: Buffer.from(formatGroupState(stateOf(context, group, focus, removal))),
+    bytes: Buffer.from(formatGroupState(stateOf(context, group, focus, removal), context.policy.groupStateDialect)),
   };
 }
 
