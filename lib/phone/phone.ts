@@ -109,6 +109,8 @@ export interface GroupOptions extends ChatOptions {
   readonly subject?: string;
   /** Whom the list names; without one there is none, as in a re-join. */
   readonly members?: readonly (string | ListEntry)[];
+  /** A message in CPIM that rides in the INVITE. */
+  readonly first?: Uint8Array;
 }
 
 export interface Phone {
@@ -313,7 +315,7 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   }
 
   async function startGroup(to: string, group: GroupOptions = {}): Promise<ChatSession> {
-    const {subject, members, headers = []} = group;
+    const {subject, members, first, headers = []} = group;
     const entries = members?.map((member): ListEntry => (typeof member === 'string' ? {uri: member} : member));
     const list = entries === undefined ? [] : [resourceListsPart(entries, 'recipient-list')];
     const more: HeaderList = [
@@ -321,7 +323,8 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
       ...(entries === undefined ? [] : [['Require', 'recipient-list-invite'] as const]),
       ...headers,
     ];
-    return await invite(to, {...group, headers: more}, list);
+    const message = {headers: [{name: 'Content-Type', value: 'message/cpim'}], body: Buffer.from(first ?? [])};
+    return await invite(to, {...group, headers: more}, first === undefined ? list : [...list, message]);
   }
 
   async function invite(

@@ -17,8 +17,11 @@ export interface RawFocusOptions {
 
 export interface RawFocus {
   readonly sip: RawSip;
-  /** Sends the invitation; resolves once it is answered 200 and acknowledged, and the MSRP session is bound. Every SEND that comes gets 200. */
-  invite(name: Invitation): Promise<RawCall>;
+  /**
+   * Sends the invitation, with another body perhaps; resolves once it is answered 200 and acknowledged, and the MSRP session is bound. Every SEND that
+   * comes gets 200.
+   */
+  invite(name: Invitation, bodyOf?: (body: string) => string): Promise<RawCall>;
   /** Sends the invitation with another body; resolves with the final answer, which is none that accepts. */
   inviteInVain(name: Invitation, bodyOf: (body: string) => string): Promise<RawMessage>;
   /** Waits for a SUBSCRIBE outside a dialog, and accepts it; for so many seconds, or as long as it asks for. */
@@ -63,10 +66,10 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
     });
   }
 
-  async function invite(name: Invitation): Promise<RawCall> {
+  async function invite(name: Invitation, bodyOf = (body: string) => body): Promise<RawCall> {
     const callId = `invite-${token()}`;
     const {head, body} = filled(name, callId);
-    sip.send(head, body);
+    sip.send(head, bodyOf(body.toString()));
     const ok = await sip.next('SIP/2.0 200');
     // Who answers may write the names of headers as they came.
     const either = (name: string, short: string): string => ok.header(name) || ok.header(short);

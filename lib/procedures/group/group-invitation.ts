@@ -180,6 +180,14 @@ async function accept(
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.1'};
   const far = answered === undefined ? membership.client?.remote : bodyText(answered.response);
   const local = answerFor(invitation.offer, far, leg, policy.maxMessageBytes);
+  const {firstMessage} = invitation;
+  const verdict = firstMessage === undefined ? 'accepted' : await membership.keepFirst(firstMessage);
+  if (verdict !== 'accepted') {
+    await giveUp(answered, leg, serviceUnavailable);
+    if (verdict === 408) return overload.refuse(invite, 'store');
+    throw new CpmError('CPM_FIRST_MESSAGE', verdict, 'the message in the INVITE cannot be taken');
+  }
+
   try {
     // A PF that dies after its 200 comes back into the group by what is written here.
     await membership.change(group);
@@ -212,7 +220,11 @@ async function accept(
   const by = answered === undefined && membership.client === undefined ? 'participating-function' : 'device';
   log.info(where, by === 'device' ? 'a device took a group session' : 'the PF stands in a group for its user');
   hooks.afterAccept?.({...viewOfInvitation(invitation), by});
-  if (answered === undefined) return;
+  if (answered === undefined) {
+    if (firstMessage !== undefined) context.deliveries.later(membership.servedUser);
+    return;
+  }
+
   const party = {
     dialog: answered.dialog,
     leg: answered.leg,

@@ -1,4 +1,4 @@
-import {formatMultipart, type Part} from '../../codecs/multipart.ts';
+import {formatMultipart} from '../../codecs/multipart.ts';
 import {fittingList} from '../../codecs/participant-list.ts';
 import {resourceListsPart, type ListEntry, type ListPurpose} from '../../codecs/resource-lists.ts';
 import {asSipRequestUri, canonicalAddress} from '../../cpm/address.ts';
@@ -7,7 +7,8 @@ import type {GroupSession} from '../../cpm/group-session.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
 import type {OutgoingRequest} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
-import {hopOf, ownHeaders, targetOf} from '../terminating/delivery-invite.ts';
+import {hopOf, mimePart, ownHeaders, targetOf} from '../terminating/delivery-invite.ts';
+import type {Invitation} from '../terminating/invitation.ts';
 import {groupContact} from './group-uri.ts';
 
 /**
@@ -80,22 +81,21 @@ export const idsOf = ({conversationId, contributionId, subject}: GroupSession): 
   ...(subject === undefined ? {} : {Subject: subject}),
 });
 
-/** A session description, and a list of participants where there are any. */
+/** A session description, a list of participants where there are any, and the message that rides along. */
 export function withList(
   {ids}: Pick<Context, 'ids'>,
   sdp: string,
   entries: readonly ListEntry[],
   purpose: ListPurpose,
+  firstMessage?: Invitation['firstMessage'],
 ): {readonly contentType: string; readonly body: string | Uint8Array} {
   const list = fittingList(entries, listOctets).entries;
-  if (list.length === 0) return {contentType: 'application/sdp', body: sdp};
+  if (list.length === 0 && firstMessage === undefined) return {contentType: 'application/sdp', body: sdp};
   const boundary = ids.token();
-  const description: Pick<Part, 'headers' | 'body'> = {
-    headers: [{name: 'Content-Type', value: 'application/sdp'}],
-    body: Buffer.from(sdp),
-  };
-  return {
-    contentType: `multipart/mixed;boundary=${boundary}`,
-    body: formatMultipart([description, resourceListsPart(list, purpose)], boundary),
-  };
+  const parts = [
+    mimePart('application/sdp', Buffer.from(sdp)),
+    ...(list.length === 0 ? [] : [resourceListsPart(list, purpose)]),
+    ...(firstMessage === undefined ? [] : [mimePart(firstMessage.contentType, firstMessage.bytes)]),
+  ];
+  return {contentType: `multipart/mixed;boundary=${boundary}`, body: formatMultipart(parts, boundary)};
 }

@@ -44,7 +44,7 @@ export class Keeping {
   }
 
   /** Nobody takes it live. */
-  async message(message: OfferedMessage): Promise<Verdict> {
+  async message(message: Pick<OfferedMessage, 'contentType' | 'bytes'>): Promise<Verdict> {
     const kept = this.#inOrder(async () => deferMessage(this.#context, this.#group, message));
     this.#follow(kept);
     return kept;

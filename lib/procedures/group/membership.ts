@@ -306,6 +306,16 @@ export class Membership extends KnownGroup {
     return verdict;
   }
 
+  /** A message that rides in the focus's INVITE is kept before that is answered, and is then the first one to be handed over. */
+  async keepFirst(message: OutgoingMessage): Promise<Verdict> {
+    return this.#keeping.message(message);
+  }
+
+  /** The focus has taken a message with the client's INVITE. */
+  tookFirst(message: OutgoingMessage): void {
+    void this.#recording?.add(message, 'invited');
+  }
+
   /**
    * What a client says and nobody relayed: on to the focus, which is sought for it where there is none (row C10, T45).
    */

@@ -39,7 +39,13 @@ export async function handleMember(
   const standing = context.groups.of(servedUser, invitation.contributionId);
   const comesAgain =
     standing?.focus !== undefined || isNamed || (known !== undefined && sameAddress(invite.uri, known.focus));
-  if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
+  if (known !== undefined && comesAgain && invitation.firstMessage !== undefined) {
+    context.log.info(
+      {contributionId: known.contributionId, clause: 'CPM-CF 8.3.2.9.1.3'},
+      'a message in a re-join is refused',
+    );
+    await invite.respond(415, {headers: {Accept: 'application/sdp, application/resource-lists+xml, multipart/mixed'}});
+  } else if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
   else if (known?.standing === 'removed') await invite.respond(410);
   else await begin(context, invite, invitation, known);
 }
@@ -177,7 +183,7 @@ async function begin(
     maxMessageBytes: policy.maxMessageBytes,
   });
   const farLocal = localOffer(offer, far, policy.maxMessageBytes);
-  const body = withList(context, farLocal.text, list, 'recipient-list');
+  const body = withList(context, farLocal.text, list, 'recipient-list', invitation.firstMessage);
   const sent = sip.invite({
     uri: invite.uri,
     via: invitation.server,
@@ -248,6 +254,7 @@ async function begin(
 
     log.info(where, 'a client begins a group session');
     membership.stand({dialog: focusDialog, leg: far, local: farLocal, remote: bodyText(response)}, remote);
+    if (invitation.firstMessage !== undefined) membership.tookFirst(invitation.firstMessage);
     await membership.admit({dialog, leg: near.leg, local: near.local, remote: offer}, near.remote, invite);
   } catch (error) {
     log.info({...where, error}, 'a group session could not be joined on both sides');

@@ -183,7 +183,8 @@ export function withFirstMessage(
   };
 }
 
-const mimePart = (contentType: string, bytes: Uint8Array): Parameters<typeof formatMultipart>[0][number] => ({
+/** A part of a multipart body that has its type alone. */
+export const mimePart = (contentType: string, bytes: Uint8Array): Parameters<typeof formatMultipart>[0][number] => ({
   headers: [{name: 'Content-Type', value: contentType}],
   body: Buffer.from(bytes),
 });
