@@ -18,20 +18,25 @@ export const groupUri = ({sip}: Pick<Context, 'sip'>, {contributionId}: Pick<Gro
 export const groupContact = (context: Pick<Context, 'sip'>, group: Pick<GroupSession, 'contributionId'>): string =>
   formatContact(groupUri(context, group), {icsi: ICSI.session, isFocus: true});
 
-/**
- * The Contribution-ID in a Request-URI that came from such a Contact: of this node, or, where the request is for that group by its header, too, of
- * another one, or of an address that it had before. A focus may name its groups so as well. Undefined in any other.
- */
-export function groupOf({sip}: Pick<Context, 'sip'>, request: SipRequestView): string | undefined {
-  const {uri} = request;
+/** The Contribution-ID that such a URI names, whoever gave it: a focus may name its groups so as well. */
+function namedIn(uri: string): string | undefined {
   const value = /^sips?:/i.test(uri) ? parseSipUri(uri).params.get(parameter) : undefined;
-  const named = value === undefined ? undefined : opaqueId(resolveEscapes(value));
-  return sip.isOwn(uri) || named === opaqueId(request.header('Contribution-ID')) ? named : undefined;
+  return value === undefined ? undefined : opaqueId(resolveEscapes(value));
 }
 
-/** The session identity that a focus gives in its Contact (T46); a URI of our own is none. */
+/**
+ * The Contribution-ID in a Request-URI that came from such a Contact: of this node, or, where the request is for that group by its header, too, of
+ * another one, or of an address that it had before. Undefined in any other.
+ */
+export function groupOf({sip}: Pick<Context, 'sip'>, request: SipRequestView): string | undefined {
+  const named = namedIn(request.uri);
+  return sip.isOwn(request.uri) || named === opaqueId(request.header('Contribution-ID')) ? named : undefined;
+}
+
+/** The session identity that a focus gives in its Contact (T46); the PF's own URI of a group is none. */
 export function focusOf({sip}: Pick<Context, 'sip'>, message: Pick<SipMessageView, 'header'>): string | undefined {
   const header = message.header('Contact');
   const [contact] = header === undefined ? [] : parseContacts(header);
-  return contact !== undefined && isFocus(contact) && !sip.isOwn(contact.uri) ? contact.uri : undefined;
+  if (contact === undefined || !isFocus(contact)) return undefined;
+  return sip.isOwn(contact.uri) && namedIn(contact.uri) !== undefined ? undefined : contact.uri;
 }
