@@ -1,6 +1,7 @@
 import {pause} from '../../ports/clock.ts';
 import type {Context} from '../context.ts';
-import {Membership} from './membership.ts';
+import type {Membership} from './membership.ts';
+import {withMembership} from './with-membership.ts';
 
 const page = 200;
 /** Waits before each attempt; the last one repeats for as long as nobody says no. */
@@ -33,13 +34,12 @@ export async function comeBack({clock, log, overload, groups}: Context, membersh
  * @clause CPM-CF 8.2.2.7
  */
 export async function comeBackToAll(context: Context): Promise<void> {
-  const {store, groups, policy} = context;
+  const {store, policy} = context;
   let after: {readonly servedUser: string; readonly contributionId: string} | undefined;
   for (;;) {
     const records = await store.groupSessions.standingOf(policy.node, {after, limit: page});
     for (const record of records) {
-      const membership = groups.of(record.servedUser, record.contributionId) ?? new Membership(context, record);
-      void membership.comeBack();
+      void withMembership(context, record, async (membership) => membership.comeBack());
     }
 
     after = records.at(-1);

@@ -11,7 +11,8 @@ import {leave} from './bye.ts';
 import {discardDeferred} from './discard.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
-import {Membership} from './membership.ts';
+import type {Membership} from './membership.ts';
+import {withMembership} from './with-membership.ts';
 
 /** What became of a group's backlog; as of a sender's. */
 export type GroupOutcome = 'done' | {readonly againAfter: number; readonly stops?: 'all' | undefined};
@@ -34,9 +35,9 @@ export async function deliverGroup(
   context: Context,
   servedUser: string,
   sender: string,
-  {registration, devices, lease}: GroupDelivery,
+  delivery: GroupDelivery,
 ): Promise<GroupOutcome> {
-  const {store, groups, log, policy, clock, hooks} = context;
+  const {store, log} = context;
   const contributionId = contributionOf(sender) ?? '';
   const record = await store.groupSessions.get(servedUser, contributionId);
   if (record === undefined) {
@@ -44,9 +45,21 @@ export async function deliverGroup(
     return 'done';
   }
 
-  const membership = groups.of(servedUser, contributionId) ?? new Membership(context, record);
+  return withMembership(context, record, async (membership) => deliver(context, membership, delivery));
+}
+
+async function deliver(
+  context: Context,
+  membership: Membership,
+  {registration, devices, lease}: GroupDelivery,
+): Promise<GroupOutcome> {
+  const {store, log, policy, clock, hooks} = context;
+  const {servedUser, sender} = membership;
   // A client of his is in the group: what waits is on its way to him.
-  if (membership.client !== undefined) return 'done';
+  const isTaken = (): boolean => membership.client !== undefined;
+  if (isTaken()) return 'done';
+  // The focus has invited him: who takes that gets what waits.
+  if (membership.rings) return kept;
   // He left it while the store was away: what could not be discarded then is not for him either.
   if (membership.record.standing === 'left') {
     await discardDeferred(context, membership);
@@ -92,7 +105,7 @@ export async function deliverGroup(
   lease.onGiveWay = () => {
     fork.cancel(completedElsewhere);
   };
-  const answer = await fork.outcome;
+  const answer = await membership.ring(fork);
   lease.onGiveWay = undefined;
   const answers = answer.kind === 'refused' ? [...answer.statuses] : [];
   hooks.afterInvite?.({...view, outcome: answer.kind, statuses: answers});
@@ -127,11 +140,10 @@ export async function deliverGroup(
   const local = localOffer(membership.record.offer, leg, policy.maxMessageBytes);
   const party = {dialog, leg, local, remote: bodyText(response)};
   // A yes that crossed the CANCEL, or came from another device than the one that has come by itself.
-  const isTaken = groups.of(servedUser, contributionId)?.client !== undefined;
-  if (isTaken || isOver()) {
-    await dialog.bye({Reason: isTaken || lease.givesWay ? completedElsewhere : serviceUnavailable});
+  if (isTaken() || isOver()) {
+    await dialog.bye({Reason: isTaken() || lease.givesWay ? completedElsewhere : serviceUnavailable});
     await leg.release();
-    return isTaken ? 'done' : kept;
+    return isTaken() ? 'done' : kept;
   }
 
   log.info(where, 'a group delivery session stands');

@@ -1,6 +1,4 @@
-import {resourceListsIn} from '../../codecs/resource-lists.ts';
 import {formatContact} from '../../codecs/sip-headers/contact.ts';
-import {invitedConference, unknownConference} from '../../cpm/conference-state.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
 import {CpmError} from '../../errors.ts';
@@ -17,7 +15,10 @@ import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {focusOf} from './group-uri.ts';
-import {Membership} from './membership.ts';
+import {knownOf} from './groups.ts';
+import {groupFor, listIn} from './invited-group.ts';
+import type {Membership} from './membership.ts';
+import {withMembership} from './with-membership.ts';
 
 /**
  * A focus invites a served user: his devices are rung in its name, and where none takes it the PF stands in the group for him, keeping what is said.
@@ -28,16 +29,51 @@ export async function handleGroupInvitation(
   invite: IncomingInvite,
   servedUser: string,
 ): Promise<void> {
-  const {hooks, media, policy, overload, log, users, store} = context;
+  const {hooks} = context;
   const invitation = readInvitation(invite, servedUser, context);
-  const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
   const answer = await hooks.beforeAccept?.(viewOfInvitation(invitation));
   if (typeof answer === 'object') return invite.respond(answer.refuse);
   // What is recorded has to pass the PF (T11).
   const mayPass = answer !== 'keep' && !isRecorded(context, servedUser);
   if (mayPass && (await goesToDevices(context, invite, invitation, memberOf(context, invitation)))) return;
-  const group = await groupFor(context, invite, invitation);
-  const membership = context.groups.of(servedUser, group.contributionId) ?? new Membership(context, group);
+  const {servedUser: user, contributionId, recipientAddress} = invitation;
+  const known = await knownOf(context, user, contributionId).catch(() => undefined);
+  const focus = focusOf(context, invite) ?? invite.uri;
+  const group = groupFor(context, invitation, known, {focus, memberAddress: recipientAddress, invited: listIn(invite)});
+  await withMembership(context, group, async (membership) =>
+    membership.answer(async () =>
+      answerFocus(context, invite, invitation, {membership, group, rings: answer !== 'keep'}),
+    ),
+  );
+}
+
+interface Asked {
+  readonly membership: Membership;
+  /** What is known of the group, and what the invitation says of it. */
+  readonly group: GroupSession;
+  /** Whether devices may ring. */
+  readonly rings: boolean;
+}
+
+async function answerFocus(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  {membership, group, rings}: Asked,
+): Promise<void> {
+  const {media, policy, overload, log, users, store} = context;
+  const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
+  // A delivery of the group rings him already: his answer counts for both.
+  const isRung = membership.rings;
+  if (isRung) {
+    const {timesLeft} = membership;
+    log.info(where, 'a group invitation waits for the answer to a delivery that rings');
+    void invite.respond(180);
+    await membership.rung();
+    if (invite.cancelled) return;
+    if (membership.timesLeft > timesLeft) return invite.respond(603);
+  }
+
   let leg: Leg | undefined;
   let remote: RemoteMedia;
   try {
@@ -59,18 +95,19 @@ export async function handleGroupInvitation(
   }
 
   const search =
-    membership.client === undefined && answer !== 'keep'
+    membership.client === undefined && rings && !isRung
       ? ring(context, invite, invitation, {membership, group, near: leg})
       : undefined;
   const outcome = await search;
   const answered = outcome?.kind === 'answered' ? outcome : undefined;
-  if (outcome?.kind === 'cancelled' || invite.cancelled) {
+  // Where it was not the focus who gave up, a client of his has come by himself.
+  if (invite.cancelled || (outcome?.kind === 'cancelled' && membership.client === undefined)) {
     await giveUp(answered, leg, requestTerminated);
     return;
   }
 
   const refusal = outcome && refusalFor(outcome, policy);
-  const mayKeep = users.defers(servedUser) && store.available;
+  const mayKeep = users.defers(membership.servedUser) && store.available;
   if (refusal !== undefined || (answered === undefined && membership.client === undefined && !mayKeep)) {
     await leg.release();
     log.info({...where, status: refusal ?? 480}, 'a group invitation is refused');
@@ -93,32 +130,6 @@ const memberOf = ({groups, store}: Context, {servedUser, contributionId}: Invita
   },
 });
 
-/** What is known of the group already, and what the invitation says of it. */
-async function groupFor(
-  context: Context,
-  invite: IncomingInvite,
-  {servedUser, contributionId, conversationId, recipientAddress, subject, offer}: Invitation,
-): Promise<GroupSession> {
-  const {groups, store, policy, clock} = context;
-  const standing = groups.of(servedUser, contributionId);
-  const known = standing?.record ?? (await store.groupSessions.get(servedUser, contributionId).catch(() => undefined));
-  const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
-  const invited = list.map(({uri, displayName}) => ({address: uri, name: displayName}));
-  return {
-    ...{servedUser, contributionId, conversationId, offer},
-    standing: 'active',
-    focus: focusOf(context, invite) ?? invite.uri,
-    memberAddress: recipientAddress,
-    subject: subject ?? known?.subject,
-    conference:
-      invited.length > 0
-        ? invitedConference(invited, known?.conference.description)
-        : (known?.conference ?? unknownConference),
-    node: policy.node,
-    changedAt: clock.now(),
-  };
-}
-
 async function ring(
   context: Context,
   invite: IncomingInvite,
@@ -129,7 +140,7 @@ async function ring(
   if (said !== undefined) return said;
   const devices = await devicesFor(context, invitation);
   let rang = false;
-  return searchOf(context, invite, {
+  return searchOf(context, invite, membership, {
     devices,
     near,
     legLabel: membership.label,
@@ -149,12 +160,17 @@ async function ring(
   });
 }
 
-async function searchOf(context: Context, invite: IncomingInvite, options: Parameters<typeof forkInvite>[1]) {
+async function searchOf(
+  context: Context,
+  invite: IncomingInvite,
+  membership: Membership,
+  options: Parameters<typeof forkInvite>[1],
+) {
   const fork = forkInvite(context, options);
   invite.onCancel = (reason) => {
     fork.cancel(reason);
   };
-  return fork.outcome;
+  return membership.ring(fork);
 }
 
 async function giveUp(answered: Answered | undefined, leg: Leg, reason: string): Promise<void> {
@@ -179,6 +195,7 @@ async function accept(
   const {sip, policy, log, hooks, overload} = context;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.1'};
   const far = answered === undefined ? membership.client?.remote : bodyText(answered.response);
+  const before = membership.record;
   const local = answerFor(invitation.offer, far, leg, policy.maxMessageBytes);
   const {firstMessage} = invitation;
   const verdict = firstMessage === undefined ? 'accepted' : await membership.keepFirst(firstMessage);
@@ -213,7 +230,7 @@ async function accept(
   } catch (error) {
     log.info({...where, error}, 'the focus was gone before the session stood');
     await giveUp(answered, leg, serviceUnavailable);
-    if (membership.focus === undefined) membership.note({standing: 'inactive'});
+    membership.note(membership.focus === undefined ? {standing: 'inactive'} : before);
     return;
   }
 

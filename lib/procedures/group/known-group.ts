@@ -14,6 +14,7 @@ export class KnownGroup {
   #writing: Promise<void> = Promise.resolve();
   #departures: Departures | undefined;
   #awaited = 0;
+  #timesLeft = 0;
 
   constructor(context: Context, record: GroupSession) {
     this.context = context;
@@ -23,6 +24,11 @@ export class KnownGroup {
 
   get record(): GroupSession {
     return this.#record;
+  }
+
+  /** How often the user has left since the group is in memory: somebody may ask in his name meanwhile. */
+  get timesLeft(): number {
+    return this.#timesLeft;
   }
 
   get servedUser(): string {
@@ -69,6 +75,7 @@ export class KnownGroup {
 
   #set(change: Parameters<KnownGroup['change']>[0]): void {
     const {clock, policy} = this.context;
+    if (change.standing === 'left') this.#timesLeft += 1;
     this.#record = {...this.#record, ...change, node: policy.node, changedAt: clock.now()};
   }
 

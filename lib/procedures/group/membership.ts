@@ -14,7 +14,7 @@ import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts'
 import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
-import {KnownGroup} from './known-group.ts';
+import {HeldGroup} from './held-group.ts';
 import {comeBack} from './come-back.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
 import type {FocusInviteKind} from './focus-invite.ts';
@@ -50,7 +50,7 @@ export type FocusOutcome = 'joined' | {readonly status: number};
  *
  * @clause CPM-CF 8.3.2.9.1.2 C9 C10
  */
-export class Membership extends KnownGroup {
+export class Membership extends HeldGroup {
   #focus: Party | undefined;
   #client: Party | undefined;
   #reports = true;
@@ -136,6 +136,7 @@ export class Membership extends KnownGroup {
     {lease, first}: {readonly lease?: UserLease; readonly first?: OutgoingMessage | undefined} = {},
   ): Promise<boolean> {
     const before = this.#client;
+    this.stopRinging(completedElsewhere);
     this.#client = party;
     this.#reports = supportsImdn(said, party.remote, this.context.policy);
     this.#relayed = false;
@@ -272,6 +273,9 @@ export class Membership extends KnownGroup {
     if (this.#focus !== undefined) return 'joined';
     // Ended for good: only a new invitation of its focus brings the group back.
     if (this.record.standing === 'removed') return {status: 410};
+    // It may be that the focus invites by itself just now.
+    await this.answered();
+    if (this.focus !== undefined) return 'joined';
     const pending = this.#starting;
     const outcome = await (pending?.outcome ?? this.#begun(kind));
     // A group that is not there any more may be had again, with all of its members.
@@ -280,7 +284,7 @@ export class Membership extends KnownGroup {
   }
 
   async #begun(kind: FocusInviteKind): Promise<FocusOutcome> {
-    const outcome = this.#start(kind).finally(() => {
+    const outcome = this.hold(async () => this.#start(kind)).finally(() => {
       this.#starting = undefined;
     });
     this.#starting = {kind, outcome};
@@ -323,7 +327,8 @@ export class Membership extends KnownGroup {
     if (this.#client !== client) return 481;
     const content = {contentType: message.contentType, bytes: message.bytes};
     await noteNotifications(this.context, {author: this.servedUser, about: this.sender, content});
-    const outcome = this.#refusal ?? (this.#focus === undefined ? await this.start('restart') : 'joined');
+    const refusal = this.#refusal?.client === client ? this.#refusal : undefined;
+    const outcome = refusal ?? (this.#focus === undefined ? await this.start('restart') : 'joined');
     if (outcome !== 'joined') return this.#cannotForward(client, content, outcome.status);
     const answer = await this.#focus?.leg.send(content);
     if (answer?.kind === 'answered') {
@@ -350,16 +355,17 @@ export class Membership extends KnownGroup {
   /** BYE with the focus's own status to a client who waits for a group that cannot be had (row D3), once he knows it of each of his messages. */
   async refuseClient(client: Party, status: number): Promise<void> {
     if (this.#client !== client || this.#refusal?.client === client) return;
-    this.#refusal = new Refusal(client, status);
+    const refusal = new Refusal(client, status);
+    this.#refusal = refusal;
     // What waits for him he gets even so.
     await this.#splicing;
-    await this.#refusal.said(this.context.clock);
-    this.#refusal = undefined;
+    await refusal.said(this.context.clock);
+    if (this.#refusal === refusal) this.#refusal = undefined;
     if (this.#client !== client || this.#focus !== undefined) return;
     this.#client = undefined;
     client.leg.refuse();
     await this.#end(client, `SIP;cause=${status}`);
-    this.#settle();
+    this.settle();
   }
 
   /** The dialog with the client goes, the one with the focus stays: the PF keeps for the user again. */
@@ -370,7 +376,7 @@ export class Membership extends KnownGroup {
     this.#unpair();
     this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2'}, 'the PF stays in a group for its user');
     await this.#end(client, reason);
-    this.#settle();
+    this.settle();
     this.context.deliveries.later(this.servedUser);
   }
 
@@ -389,11 +395,8 @@ export class Membership extends KnownGroup {
   async comeBack(): Promise<void> {
     if (this.#comingBack || this.#focus !== undefined) return;
     this.#comingBack = true;
-    this.context.groups.add(this);
-    this.#settle();
-    await comeBack(this.context, this);
+    await this.hold(async () => comeBack(this.context, this));
     this.#comingBack = false;
-    this.#settle();
   }
 
   /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */
@@ -416,7 +419,7 @@ export class Membership extends KnownGroup {
       await party.leg.release();
     }
 
-    this.#settle();
+    this.settle();
   }
 
   /** A node that stops: its next life comes back into the group. */
@@ -469,14 +472,14 @@ export class Membership extends KnownGroup {
   }
 
   /** With neither side left there is nothing to be held in memory. */
-  #settle(): void {
+  protected settle(): void {
     if (this.#focus === undefined) this.#endEvents();
     if (this.#focus !== undefined || this.#client !== undefined) return;
     void this.recorded();
     this.#recording = undefined;
     this.#over?.();
     this.#over = undefined;
-    if (!this.#comingBack && !this.isUnwritten) this.context.groups.remove(this);
+    if (!this.isHeld && !this.isUnwritten) this.context.groups.remove(this);
   }
 
   #endEvents(): void {

@@ -1,7 +1,5 @@
 import {canonicalAddress} from '../../cpm/address.ts';
-import {unknownConference, invitedConference} from '../../cpm/conference-state.ts';
 import {formatAcceptContact} from '../../codecs/sip-headers/accept-contact.ts';
-import {resourceListsIn} from '../../codecs/resource-lists.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {GroupSession} from '../../cpm/group-session.ts';
 import {CpmError} from '../../errors.ts';
@@ -17,7 +15,9 @@ import {isRecorded} from '../storage/record-session.ts';
 import {beyondList, withList} from './group-invite.ts';
 import {groupStateMessage} from './group-state-object.ts';
 import {focusOf, groupContact, groupOf} from './group-uri.ts';
-import {isUnknown, Membership, type FocusOutcome} from './membership.ts';
+import {groupFor, listIn} from './invited-group.ts';
+import {isUnknown, type FocusOutcome, type Membership} from './membership.ts';
+import {withMembership} from './with-membership.ts';
 
 /** What a refusal of the network says beside its status. */
 const ofRefusals = ['Retry-After', 'Warning', 'Reason'];
@@ -45,7 +45,8 @@ export async function handleMember(
       'a message in a re-join is refused',
     );
     await invite.respond(415, {headers: {Accept: 'application/sdp, application/resource-lists+xml, multipart/mixed'}});
-  } else if (known !== undefined && comesAgain) await rejoin(context, invite, invitation, known);
+  } else if (known !== undefined && comesAgain)
+    await withMembership(context, known, async (membership) => rejoin(context, invite, invitation, membership));
   else if (known?.standing === 'removed') await invite.respond(410);
   else await begin(context, invite, invitation, known);
 }
@@ -113,26 +114,21 @@ async function rejoin(
   context: Context,
   invite: IncomingInvite,
   invitation: Invitation,
-  known: GroupSession,
+  membership: Membership,
 ): Promise<void> {
-  const {groups} = context;
-  const standing = (): Membership | undefined => groups.of(known.servedUser, known.contributionId);
-  const {conversationId, contributionId} = known;
-  const where = {conversationId, contributionId, clause: 'CPM-CF 8.3.2.9.1.3'};
-  const focus = standing()?.focus;
+  const where = {...membership.label, clause: 'CPM-CF 8.3.2.9.1.3'};
+  const {focus} = membership;
   const near = await openNear(context, invitation, focus?.leg, focus?.remote);
   near.leg.connect(near.remote);
   let dialog: SipDialog;
   try {
-    dialog = await acceptMember(context, invite, known, near);
+    dialog = await acceptMember(context, invite, membership.record, near);
   } catch (error) {
     context.log.info({...where, error}, 'a client that came again was gone before the session stood');
     await near.leg.release();
     return;
   }
 
-  // What has stood here meanwhile is the one.
-  const membership = standing() ?? new Membership(context, known);
   const client: Party = {dialog, leg: near.leg, local: near.local, remote: invitation.offer};
   const isActive = membership.focus !== undefined;
   context.log.info({...where, active: isActive}, 'a client comes again into his group');
@@ -148,9 +144,11 @@ async function rejoin(
  * started again. So is one that may have stood past the PF: what we know of it is old then.
  */
 async function startAgain(membership: Membership, {terminatingSessions}: Context['policy']): Promise<FocusOutcome> {
+  const {timesLeft} = membership;
   if (membership.record.standing !== 'inactive' || terminatingSessions === 'proxy') {
     const outcome = await membership.start('rejoin');
-    if (outcome === 'joined' || !isUnknown(outcome.status)) return outcome;
+    const hasLeft = membership.timesLeft > timesLeft;
+    if (outcome === 'joined' || hasLeft || !isUnknown(outcome.status)) return outcome;
   }
 
   return membership.start('restart');
@@ -166,10 +164,10 @@ async function begin(
   invitation: Invitation,
   known: GroupSession | undefined,
 ): Promise<void> {
-  const {media, sip, policy, log, clock} = context;
-  const {servedUser, conversationId, contributionId, offer, subject, senderAddress} = invitation;
+  const {media, sip, policy, log} = context;
+  const {servedUser, conversationId, contributionId, offer, senderAddress} = invitation;
   const where = {conversationId, contributionId, clause: 'CPM-CF 8.2.2'};
-  const list = resourceListsIn(invite.header('Content-Type') ?? '', invite.body)?.entries ?? [];
+  const list = listIn(invite);
   if (beyondList(list).length > 0) {
     log.info(where, 'a list of those to be invited is too long');
     return invite.respond(513);
@@ -213,54 +211,56 @@ async function begin(
     return;
   }
 
-  const {dialog: focusDialog, response} = outcome;
-  const end = async (): Promise<void> => {
-    await focusDialog.bye({Reason: serviceUnavailable});
-    await far.release();
-  };
-  let membership: Membership | undefined;
-  try {
-    const remote = remoteMedia(bodyText(response), 'answer', far);
-    far.connect(remote);
-    await far.bound(policy.bindMilliseconds);
-    membership = context.groups.of(servedUser, contributionId);
-    const group: GroupSession = {
-      ...{servedUser, contributionId, conversationId, offer},
-      standing: 'active',
-      focus: focusOf(context, response) ?? invite.uri,
-      memberAddress: senderAddress,
-      subject: subject ?? known?.subject,
-      conference:
-        list.length > 0
-          ? invitedConference(
-              list.map(({uri, displayName}) => ({address: uri, name: displayName})),
-              known?.conference.description,
-            )
-          : (known?.conference ?? unknownConference),
-      node: policy.node,
-      changedAt: clock.now(),
-    };
-    membership ??= new Membership(context, group);
-    await membership.change(group);
-    const near = await openNear(context, invitation, far, bodyText(response));
-    near.leg.connect(near.remote);
-    let dialog: SipDialog;
+  const {dialog, response} = outcome;
+  const group = groupFor(context, invitation, known, {
+    focus: focusOf(context, response) ?? invite.uri,
+    memberAddress: senderAddress,
+    invited: list,
+  });
+  const focus: Party = {dialog, leg: far, local: farLocal, remote: bodyText(response)};
+  await withMembership(context, group, async (membership) => {
+    const before = membership.record;
     try {
-      dialog = await acceptMember(context, invite, membership.record, near);
+      await joinBoth(context, invite, invitation, {membership, group, focus});
     } catch (error) {
-      await near.leg.release();
-      throw error;
+      log.info({...where, error}, 'a group session could not be joined on both sides');
+      await Promise.all([dialog.bye({Reason: serviceUnavailable}), far.release()]);
+      if (membership.record !== before)
+        membership.note(membership.focus === undefined ? {standing: 'inactive'} : before);
+      const status = error instanceof CpmError && error.status >= 400 ? error.status : 500;
+      if (!invite.cancelled) await invite.respond(status).catch(() => undefined);
     }
+  });
+}
 
-    log.info(where, 'a client begins a group session');
-    membership.stand({dialog: focusDialog, leg: far, local: farLocal, remote: bodyText(response)}, remote);
-    if (invitation.firstMessage !== undefined) membership.tookFirst(invitation.firstMessage);
-    await membership.admit({dialog, leg: near.leg, local: near.local, remote: offer}, near.remote, invite);
+interface Joining {
+  readonly membership: Membership;
+  readonly group: GroupSession;
+  readonly focus: Party;
+}
+
+async function joinBoth(
+  context: Context,
+  invite: IncomingInvite,
+  invitation: Invitation,
+  {membership, group, focus}: Joining,
+): Promise<void> {
+  const remote = remoteMedia(focus.remote, 'answer', focus.leg);
+  focus.leg.connect(remote);
+  await focus.leg.bound(context.policy.bindMilliseconds);
+  await membership.change(group);
+  const near = await openNear(context, invitation, focus.leg, focus.remote);
+  near.leg.connect(near.remote);
+  let dialog: SipDialog;
+  try {
+    dialog = await acceptMember(context, invite, membership.record, near);
   } catch (error) {
-    log.info({...where, error}, 'a group session could not be joined on both sides');
-    await end();
-    if (membership?.focus === undefined) membership?.note({standing: 'inactive'});
-    const status = error instanceof CpmError && error.status >= 400 ? error.status : 500;
-    if (!invite.cancelled) await invite.respond(status).catch(() => undefined);
+    await near.leg.release();
+    throw error;
   }
+
+  context.log.info({...membership.label, clause: 'CPM-CF 8.2.2'}, 'a client begins a group session');
+  membership.stand(focus, remote);
+  if (invitation.firstMessage !== undefined) membership.tookFirst(invitation.firstMessage);
+  await membership.admit({dialog, leg: near.leg, local: near.local, remote: invitation.offer}, near.remote, invite);
 }

@@ -26,7 +26,7 @@ export async function seekFocus(context: Context, group: Membership, kind: Focus
   const {media, sip, policy, log} = context;
   const where = {...group.label, clause: 'CPM-CF 8.2.2.7', kind};
   // He may leave while the focus is asked.
-  const before = group.record.standing;
+  const {timesLeft} = group;
   let leg: Leg;
   try {
     leg = await media.openLeg({
@@ -57,7 +57,7 @@ export async function seekFocus(context: Context, group: Membership, kind: Focus
   }
 
   const {dialog, response} = outcome;
-  if (group.record.standing !== before && group.record.standing === 'left') {
+  if (group.timesLeft > timesLeft) {
     await Promise.all([dialog.bye({Reason: completed}), leg.release()]);
     return {status: 480};
   }
