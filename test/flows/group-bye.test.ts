@@ -402,3 +402,23 @@ test.serial(
     t.is(tablet.sessions.items.length, 0);
   },
 );
+
+test.serial(
+  '8.3.2.3 B4 B5: of a group whose participants nobody has told the object names the user himself, and who removed him; its id is a token',
+  async (t) => {
+    t.timeout(60_000);
+    const pf = await deployment(t);
+    const focus = await rawFocus({core: pf.core, ...ids});
+    t.teardown(async () => focus.close());
+    const call = await focus.invite('invite-description-only');
+    focus.sip.answer(await focus.sip.next('SUBSCRIBE'), '489 Bad Event');
+    const answer = await call.bye('Reason: SIP;cause=410;text="Gone"', `Referred-By: <${carolAddress}>`);
+    t.regex(answer.startLine, / 200 /);
+    const states = await storedStates(pf);
+    t.deepEqual(
+      states.map(({state}) => addressesIn(state)),
+      [[bobAddress, carolAddress].sort()],
+    );
+    t.regex(states[0]?.object.imdnMessageId ?? '', /^[0-9a-f]{32}$/);
+  },
+);

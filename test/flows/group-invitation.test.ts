@@ -9,7 +9,15 @@ import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import type {Call} from '../../lib/phone/call.ts';
 import {chatMessage, newMessageId} from '../../lib/phone/chat-messages.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
-import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
+import {
+  carolAddress,
+  daveAddress,
+  groupDeployment,
+  ids,
+  isMissed,
+  knownGroup,
+  otherIds,
+} from '../support/group-deployment.ts';
 import {groupFixture} from '../support/group-fixture.ts';
 import {inGroup, nothingIsLeft, standing} from '../support/in-group.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
@@ -349,6 +357,22 @@ test.serial('8.2.2: what the factory answers goes to the client, and nothing is 
   await nothingIsLeft(pf);
   t.is(await knownGroup(pf, bobAddress, ids.contributionId), undefined);
 });
+
+test.serial(
+  'RFC 3261 §21.5.4: while too much waits for a user who is off the PF does not stand in one more group for him',
+  async (t) => {
+    t.timeout(60_000);
+    const {pf, focus, begin} = await groupDeployment(t, {config: {overload: {pendingMessages: 2}}});
+    const {carols} = await begin();
+    await isMissed(pf, carols, ['one', 'two']);
+    const other = await focus.create({...otherIds, members: [bobAddress, carolAddress]});
+    t.like([...other.members.values()].find(({address}) => address === bobAddress)?.endpoint, {
+      status: 'disconnected',
+      disconnectionInfo: {reason: 'SIP;cause=503'},
+    });
+    t.like(await pf.status(), {load: {refused: {pending: 1}}});
+  },
+);
 
 test.serial(
   '8.2.2: a list of invitees that has no room in an INVITE gets 513, and the factory hears nothing',

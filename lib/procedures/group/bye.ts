@@ -10,7 +10,7 @@ import {reasonOf} from '../terminating/bye.ts';
 import {viewOfSession} from '../views.ts';
 import {completed} from '../terminating/reasons.ts';
 import {discardDeferred} from './discard.ts';
-import {storedGroupState, type Removal} from './group-state-object.ts';
+import {eventId, storedGroupState, type Removal} from './group-state-object.ts';
 import type {Membership} from './membership.ts';
 
 /**
@@ -69,7 +69,9 @@ async function storeState(
 ): Promise<void> {
   const {recorder, clock, log} = context;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.3'};
-  const {stored} = recorder.put(storedGroupState(context, {...membership.record, ...end}, dialogId, removal));
+  const {stored} = recorder.put(
+    storedGroupState(context, {...membership.record, ...end}, eventId('bye', dialogId), removal),
+  );
   const written = Promise.all([stored, membership.noteAfter(stored, end)]).then(([isStored]) => isStored);
   const inTime = await Promise.race([written, pause(clock, finishMilliseconds)]);
   if (inTime === undefined) log.warn(where, 'the state of a group waits for the store');

@@ -10,7 +10,7 @@ import type {UserLease} from '../terminating/user-leases.ts';
 import {leave} from './bye.ts';
 import {discardDeferred} from './discard.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
-import {groupStateMessage} from './group-state-object.ts';
+import {eventId, groupStateMessage} from './group-state-object.ts';
 import type {Membership} from './membership.ts';
 import {withMembership} from './with-membership.ts';
 
@@ -149,7 +149,7 @@ async function deliver(
   log.info(where, 'a group delivery session stands');
   // The INVITE could not name them all: the complete list goes before everything else.
   const first = isListShortened(membership.record)
-    ? groupStateMessage(context, membership.record, `participants-${dialog.id}`)
+    ? groupStateMessage(context, membership.record, eventId('participants', dialog.id))
     : undefined;
   const admitted = membership.admit(party, remote, response, {lease, first});
   // Another node stands in it, or did: this one joins for the user, and the focus ends his former session.

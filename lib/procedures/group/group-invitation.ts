@@ -12,8 +12,9 @@ import {devicesFor, goesToDevices, refusalFor, saidByDevices, type Between} from
 import {forkInvite, type Answered} from '../terminating/fork.ts';
 import {passedBack, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
+import {waitingFor} from '../terminating/session-invitation.ts';
 import {groupInvite, isListShortened} from './group-invite.ts';
-import {groupStateMessage} from './group-state-object.ts';
+import {eventId, groupStateMessage} from './group-state-object.ts';
 import {focusOf} from './group-uri.ts';
 import {knownOf} from './groups.ts';
 import {groupFor, listIn} from './invited-group.ts';
@@ -112,6 +113,13 @@ async function answerFocus(
     await leg.release();
     log.info({...where, status: refusal ?? 480}, 'a group invitation is refused');
     return invite.respond(refusal ?? 480);
+  }
+
+  const isAlone = answered === undefined && membership.client === undefined;
+  if (isAlone && overload.isFull(membership.servedUser, await waitingFor(context, membership))) {
+    await leg.release();
+    log.info(where, 'a group invitation is refused: too much waits for the user');
+    return overload.refuse(invite, 'pending');
   }
 
   await accept(context, invite, invitation, {membership, group, leg, remote, answered});
@@ -250,7 +258,7 @@ async function accept(
   };
   // The INVITE could not name them all: the complete list goes before everything else.
   const first = isListShortened(membership.record)
-    ? groupStateMessage(context, membership.record, `participants-${answered.dialog.id}`)
+    ? groupStateMessage(context, membership.record, eventId('participants', answered.dialog.id))
     : undefined;
   await membership.admit(party, answered.remote, answered.response, {first});
 }

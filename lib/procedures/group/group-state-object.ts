@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto';
 import {formatGroupState, formatGroupStateCpim, GROUP_STATE_TYPE} from '../../codecs/group-state.ts';
 import type {NewDeferredMessage, OriginalSession} from '../../cpm/deferred-message.ts';
 import {groupSender, type GroupSession} from '../../cpm/group-session.ts';
@@ -16,6 +17,10 @@ export interface Removal {
   readonly referredBy: string | undefined;
 }
 
+/** Id of the object about an event of a dialog: a token, and the same however often the event is told (T13; RFC 5438 §6.3). */
+export const eventId = (event: string, dialogId: string): string =>
+  createHash('sha256').update(`${event} ${dialogId}`).digest('hex').slice(0, 32);
+
 /** The group as it was last known, at this moment. `focus`: where a re-join goes, to whom the object is given. */
 function stateOf({clock, policy}: Needs, group: GroupSession, focus: string, removal: Removal | undefined): GroupState {
   return groupStateOf(group.conference, {
@@ -32,7 +37,8 @@ function stateOf({clock, policy}: Needs, group: GroupSession, focus: string, rem
 }
 
 /**
- * The object that is stored when the network ends a group session: `messageId` names the event, however often it is told (T13).
+ * The object that is stored when the network ends a group session: `messageId` names the event, however often it is told (T13). Where nobody has told
+ * who takes part it names the served user, and who removed him: an object without participants is none.
  * @clause CPM-CF 8.3.2.3 B4 B5 B6
  */
 export function storedGroupState(
@@ -52,7 +58,19 @@ export function storedGroupState(
     date: context.clock.now(),
     headers: [],
     contentType: GROUP_STATE_TYPE,
-    bytes: Buffer.from(formatGroupState(stateOf(context, group, focus, removal), context.policy.groupStateDialect)),
+    bytes: Buffer.from(
+      formatGroupState(stateOf(context, someone(group, removal), focus, removal), context.policy.groupStateDialect),
+    ),
+  };
+}
+
+function someone(group: GroupSession, removal: Removal | undefined): GroupSession {
+  const {conference, memberAddress} = group;
+  if (conference.participants.length > 0) return group;
+  const known = [memberAddress, removal?.referredBy].filter((address) => address !== undefined);
+  return {
+    ...group,
+    conference: {...conference, participants: known.map((entity) => ({entity, endpoints: []}))},
   };
 }
 

@@ -23,7 +23,10 @@ export function groupFor(
   known: GroupSession | undefined,
   {focus, memberAddress, invited}: Invited,
 ): GroupSession {
-  const named = invited.map(({uri, displayName}) => ({address: uri, name: displayName}));
+  // Who stays anonymous (RFC 5364 §5) is nobody whom a list could name again.
+  const named = invited
+    .filter(({uri}) => !/@anonymous\.invalid\b/i.test(uri))
+    .map(({uri, displayName}) => ({address: uri, name: displayName}));
   return {
     ...{servedUser, contributionId, conversationId, offer, focus, memberAddress},
     standing: 'active',

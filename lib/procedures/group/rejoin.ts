@@ -13,7 +13,7 @@ import {pickHeaders, readInvitation, type Invitation} from '../terminating/invit
 import {serviceUnavailable} from '../terminating/reasons.ts';
 import {isRecorded} from '../storage/record-session.ts';
 import {beyondList, withList} from './group-invite.ts';
-import {groupStateMessage} from './group-state-object.ts';
+import {eventId, groupStateMessage} from './group-state-object.ts';
 import {focusOf, groupContact, groupOf} from './group-uri.ts';
 import {groupFor, listIn} from './invited-group.ts';
 import {isUnknown, type FocusOutcome, type Membership} from './membership.ts';
@@ -132,7 +132,7 @@ async function rejoin(
   const client: Party = {dialog, leg: near.leg, local: near.local, remote: invitation.offer};
   const isActive = membership.focus !== undefined;
   context.log.info({...where, active: isActive}, 'a client comes again into his group');
-  const first = isActive ? undefined : groupStateMessage(context, membership.record, `rejoin-${dialog.id}`);
+  const first = isActive ? undefined : groupStateMessage(context, membership.record, eventId('rejoin', dialog.id));
   const admitted = membership.admit(client, near.remote, invite, {first});
   const outcome = isActive ? 'joined' : await startAgain(membership, context.policy);
   if (outcome !== 'joined') void membership.refuseClient(client, outcome.status);

@@ -157,7 +157,7 @@ async function acceptInvitation(
 async function keepingObstacle(context: Context, session: ChatSession): Promise<'store' | 'pending' | undefined> {
   const {store, overload} = context;
   if (!store.available) return 'store';
-  if (overload.isFull(session.servedUser, await waiting(context, session))) return 'pending';
+  if (overload.isFull(session.servedUser, await waitingFor(context, session))) return 'pending';
   const {firstMessage} = session.invitation;
   if (firstMessage === undefined) return undefined;
   const verdict = await deferMessage(context, session, firstMessage);
@@ -172,7 +172,10 @@ async function keepingObstacle(context: Context, session: ChatSession): Promise<
 }
 
 /** How many messages wait for the user; a store that does not say is found away by what follows. */
-async function waiting({store, policy, log}: Context, {servedUser, label}: ChatSession): Promise<number> {
+export async function waitingFor(
+  {store, policy, log}: Pick<Context, 'store' | 'policy' | 'log'>,
+  {servedUser, label}: Pick<ChatSession, 'servedUser' | 'label'>,
+): Promise<number> {
   if (policy.limits.pendingPerUser === 0) return 0;
   try {
     const senders = await store.deferredQueue.senders(servedUser);
