@@ -14,32 +14,19 @@ import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts'
 import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
 import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
-import {HeldGroup} from './held-group.ts';
-import {comeBack} from './come-back.ts';
+import {SoughtGroup} from './sought-group.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
-import type {FocusInviteKind} from './focus-invite.ts';
 import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
 import {sendOwedState} from './group-state-object.ts';
-import {inviteRest} from './invite-rest.ts';
 import {Keeping} from './keeping.ts';
 import {notForwarded} from './not-forwarded.ts';
 import {Refusal} from './refusal.ts';
-import {seekFocus} from './seek-focus.ts';
 
 /** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
 const lastMessageMilliseconds = 1000;
 /** A client who waits for the store waits so long from one look to the next. */
 const storeMilliseconds = 1000;
-
-/** What a focus answers that knows nothing of the group (any more). */
-export const isUnknown = (status: number): boolean => [404, 410, 481].includes(status);
-
-/** What the client says first waits no longer until everybody is invited. */
-const referMilliseconds = 5000;
-
-/** How a (re-)start towards the focus ended: with a dialog, or with the SIP status that the client is told (T51). */
-export type FocusOutcome = 'joined' | {readonly status: number};
 
 /**
  * The PF in a group for a served user: at most one dialog with the focus, at most one with a client of his.
@@ -50,13 +37,12 @@ export type FocusOutcome = 'joined' | {readonly status: number};
  *
  * @clause CPM-CF 8.3.2.9.1.2 C9 C10
  */
-export class Membership extends HeldGroup {
+export class Membership extends SoughtGroup {
   #focus: Party | undefined;
   #client: Party | undefined;
   #reports = true;
   #pairing: Pairing | undefined;
   #relayed = false;
-  #starting: {readonly kind: FocusInviteKind; readonly outcome: Promise<FocusOutcome>} | undefined;
   #splicing: Promise<unknown> = Promise.resolve();
   /** Why the group cannot be had, to the client who is about to be told. */
   #refusal: Refusal | undefined;
@@ -64,7 +50,6 @@ export class Membership extends HeldGroup {
   readonly #keeping = new Keeping(this.context, this);
   #over: (() => void) | undefined;
   #recording: SessionRecord | undefined;
-  #comingBack = false;
 
   get focus(): Party | undefined {
     return this.#focus;
@@ -265,43 +250,6 @@ export class Membership extends HeldGroup {
     if (this.#client === client) await this.dropClient(serviceUnavailable);
   }
 
-  /**
-   * Brings the user into the group again by an INVITE to the focus (8.2.2.7); several who want it at a time want the same one.
-   * @clause CPM-CF 8.2.2.7 C10 D3
-   */
-  async start(kind: FocusInviteKind): Promise<FocusOutcome> {
-    if (this.#focus !== undefined) return 'joined';
-    // Ended for good: only a new invitation of its focus brings the group back.
-    if (this.record.standing === 'removed') return {status: 410};
-    // It may be that the focus invites by itself just now.
-    await this.answered();
-    if (this.focus !== undefined) return 'joined';
-    const pending = this.#starting;
-    const outcome = await (pending?.outcome ?? this.#begun(kind));
-    // A group that is not there any more may be had again, with all of its members.
-    const isAnother = pending?.kind === 'rejoin' && kind === 'restart';
-    return isAnother && outcome !== 'joined' && isUnknown(outcome.status) ? this.start(kind) : outcome;
-  }
-
-  async #begun(kind: FocusInviteKind): Promise<FocusOutcome> {
-    const outcome = this.hold(async () => this.#start(kind)).finally(() => {
-      this.#starting = undefined;
-    });
-    this.#starting = {kind, outcome};
-    return outcome;
-  }
-
-  async #start(kind: FocusInviteKind): Promise<FocusOutcome> {
-    const sought = await seekFocus(this.context, this, kind);
-    // The focus may have invited meanwhile, and refuse us for that.
-    if ('status' in sought) return this.#focus === undefined ? sought : 'joined';
-    const {party, remote, rest} = sought;
-    this.stand(party, remote);
-    // They are to hear what the group is started with, if their focus is quick.
-    if (rest.length > 0) await atMost(this.context.clock, referMilliseconds, inviteRest(this.context, this, rest));
-    return 'joined';
-  }
-
   /** Nobody takes it live: kept for the user, who is told of it. */
   async #keep(message: OfferedMessage): Promise<Verdict> {
     const verdict = await this.#keeping.message(message);
@@ -389,14 +337,6 @@ export class Membership extends HeldGroup {
     // Where its host is gone nobody answers the BYE.
     void this.#end(focus, reason);
     await this.comeBack();
-  }
-
-  /** Seeks the focus until it has the user in the group again, or says that there is none. An invitation meanwhile finds the same membership. */
-  async comeBack(): Promise<void> {
-    if (this.#comingBack || this.#focus !== undefined) return;
-    this.#comingBack = true;
-    await this.hold(async () => comeBack(this.context, this));
-    this.#comingBack = false;
   }
 
   /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */

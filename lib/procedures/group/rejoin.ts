@@ -16,7 +16,8 @@ import {beyondList, withList} from './group-invite.ts';
 import {eventId, groupStateMessage} from './group-state-object.ts';
 import {focusOf, groupContact, groupOf} from './group-uri.ts';
 import {groupFor, listIn} from './invited-group.ts';
-import {isUnknown, type FocusOutcome, type Membership} from './membership.ts';
+import type {Membership} from './membership.ts';
+import {isUnknown, type FocusOutcome} from './sought-group.ts';
 import {withMembership} from './with-membership.ts';
 
 /** What a refusal of the network says beside its status. */
