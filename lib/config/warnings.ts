@@ -14,6 +14,7 @@ export function warningsOf(config: Config): readonly string[] {
     warnings.push(
       'cpm.deferredMsgMgmtUri has another user part than rcse-standfw, by which phones know deferred messages',
     );
-  if (served.users.length === 0 && served.domains.length === 0) warnings.push('served names nobody: no user is served');
+  if ([served.users, served.domains, served.numberPrefixes].every((names) => names.length === 0))
+    warnings.push('served names nobody: no user is served');
   return warnings;
 }

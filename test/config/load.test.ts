@@ -164,6 +164,14 @@ test('configuration: certificates that MSRP cannot use are told with file, line 
   t.regex(access({require: true}), /relay\.access\.tls\.certificateFile: expected a path/);
 });
 
+test('configuration: that nobody is served is warned of, unless users, domains or number prefixes are named', (t) => {
+  const warns = (served: string): boolean =>
+    warningsOf(parseConfig(`served: ${served}`, 'pf.yaml', {})).some((sentence) => sentence.includes('names nobody'));
+  t.true(warns('{}'));
+  t.false(warns('{domains: [home.example]}'));
+  t.false(warns('{numberPrefixes: ["+1555"]}'));
+});
+
 test('configuration: another user part than rcse-standfw is warned of', (t) => {
   const said = warningsOf(parseConfig('cpm: {deferredMsgMgmtUri: "sip:queue@example.org"}', 'pf.yaml', {}));
   t.true(said.some((sentence) => sentence.includes('rcse-standfw')));
