@@ -185,8 +185,7 @@ export class Conference {
   leave(address: string): void {
     const key = keyOf(address);
     this.#tell(key, {state: 'full', status: 'disconnected', disconnectionMethod: 'departed'});
-    this.#members.delete(key);
-    this.events.end(key);
+    this.#forget(key);
   }
 
   /** Removes a member for good: BYE 410 (CPM-CF 8.3.2.3); resolves with the status of its answer. */
@@ -200,8 +199,7 @@ export class Conference {
       disconnectionMethod: 'booted',
       disconnectionInfo: {by, reason: 'SIP;cause=410'},
     });
-    this.#members.delete(key);
-    this.events.end(key);
+    this.#forget(key);
     const referred: HeaderList = by === undefined ? [] : [['Referred-By', `<${by}>`]];
     return media?.call.bye([['Reason', 'SIP;cause=410;text="Gone"'], ...referred]);
   }
@@ -261,8 +259,7 @@ export class Conference {
       disconnectionInfo: {reason: end.reason},
     });
     if (!leaves) return;
-    this.#members.delete(key);
-    this.events.end(key);
+    this.#forget(key);
   }
 
   /** To the one whom CPIM names, if it names a member; else to everybody but the sender. */
@@ -277,6 +274,11 @@ export class Conference {
   #describe(description: ConferenceDescription): void {
     this.#description = description;
     this.events.changed({description});
+  }
+
+  #forget(key: string): void {
+    this.#members.delete(key);
+    this.events.end(key);
   }
 
   #add(address: string, name?: string): void {

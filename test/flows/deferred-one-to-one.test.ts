@@ -183,7 +183,7 @@ test.serial('8.3.2.9.1.1 A18: a 480 stops the delivery for every sender until th
   };
   await bob.register();
   await pf.pf.log.first(({msg, stop}) => msg === 'a delivery was not taken; its messages stay queued' && stop === true);
-  await pf.pf.log.first(({msg}) => msg === 'a delivery run has ended');
+  await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'try-again');
   t.is(invitesTo(bob.requests.items).length, 1);
   bob.onInvitation = (invitation) => void invitation.accept();
   await bob.register();

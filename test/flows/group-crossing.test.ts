@@ -156,7 +156,7 @@ test.serial(
     await pf.register(bob);
     const delivery = await invitations.first();
     delivery.refuse(486);
-    await pf.pf.log.first(({msg}) => msg === 'a delivery run has ended');
+    await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'try-again');
     const again = startedByCarol(all, conference);
     const live = await invitations.first((each) => each !== delivery);
     await bob.startGroup(groupUri(pf), ids);

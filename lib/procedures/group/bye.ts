@@ -69,16 +69,18 @@ async function storeState(
 ): Promise<void> {
   const {recorder, clock, log} = context;
   const where = {...membership.label, clause: 'CPM-CF 8.3.2.3'};
-  const {stored} = recorder.put(
-    storedGroupState(context, {...membership.record, ...end}, eventId('bye', dialogId), removal),
-  );
-  const written = Promise.all([stored, membership.noteAfter(stored, end)]).then(([isStored]) => isStored);
+  const state = storedGroupState(context, {...membership.record, ...end}, eventId('bye', dialogId), removal);
+  // Until then it is known here alone how the group ended: the store says that it stands.
+  const written = membership.hold(async () => {
+    const {stored} = recorder.put(state);
+    await membership.noteAfter(stored, end);
+    return stored;
+  });
   const inTime = await Promise.race([written, pause(clock, finishMilliseconds)]);
   if (inTime === undefined) log.warn(where, 'the state of a group waits for the store');
-  void written.then(async (isStored) => {
+  void written.then((isStored) => {
     if (!isStored) log.warn(where, 'the state of a group could not be stored');
     else if (inTime === undefined) log.info(where, 'the state of a group is stored now');
-    if (inTime === undefined) await membership.release({focus: undefined, client: undefined});
   });
 }
 

@@ -9,8 +9,7 @@ import {completed, completedElsewhere, serviceUnavailable} from '../terminating/
 import type {UserLease} from '../terminating/user-leases.ts';
 import {leave} from './bye.ts';
 import {discardDeferred} from './discard.ts';
-import {groupInvite, isListShortened} from './group-invite.ts';
-import {eventId, groupStateMessage} from './group-state-object.ts';
+import {groupInvite, owedList} from './group-invite.ts';
 import type {Membership} from './membership.ts';
 import {withMembership} from './with-membership.ts';
 
@@ -147,10 +146,7 @@ async function deliver(
   }
 
   log.info(where, 'a group delivery session stands');
-  // The INVITE could not name them all: the complete list goes before everything else.
-  const first = isListShortened(membership.record)
-    ? groupStateMessage(context, membership.record, eventId('participants', dialog.id))
-    : undefined;
+  const first = owedList(context, membership.record, dialog.id);
   const admitted = membership.admit(party, remote, response, {lease, first});
   // Another node stands in it, or did: this one joins for the user, and the focus ends his former session.
   if (membership.focus === undefined && membership.record.standing === 'active') void membership.start('rejoin');

@@ -13,8 +13,7 @@ import {forkInvite, type Answered} from '../terminating/fork.ts';
 import {passedBack, readInvitation, type Invitation} from '../terminating/invitation.ts';
 import {requestTerminated, serviceUnavailable} from '../terminating/reasons.ts';
 import {waitingFor} from '../terminating/session-invitation.ts';
-import {groupInvite, isListShortened} from './group-invite.ts';
-import {eventId, groupStateMessage} from './group-state-object.ts';
+import {groupInvite, owedList} from './group-invite.ts';
 import {focusOf} from './group-uri.ts';
 import {knownOf} from './groups.ts';
 import {groupFor, listIn} from './invited-group.ts';
@@ -62,7 +61,7 @@ async function answerFocus(
   invitation: Invitation,
   {membership, group, rings}: Asked,
 ): Promise<void> {
-  const {media, policy, overload, log, users, store} = context;
+  const {policy, overload, log, users, store} = context;
   const where = {contributionId: invitation.contributionId, clause: 'CPM-CF 8.3.2.1'};
   // A delivery of the group rings him already: his answer counts for both.
   const isRung = membership.rings;
@@ -78,15 +77,7 @@ async function answerFocus(
   let leg: Leg | undefined;
   let remote: RemoteMedia;
   try {
-    leg = await media.openLeg({
-      side: 'core',
-      mode: 'hold',
-      transports: invitation.transports,
-      label: membership.label,
-      ...(membership.client === undefined ? {} : {near: membership.client.leg}),
-      copies: membership.isRecorded,
-      maxMessageBytes: policy.maxMessageBytes,
-    });
+    leg = await membership.openFocusLeg(invitation.transports);
     remote = remoteMedia(invitation.offer, 'offer', leg);
   } catch (error) {
     await leg?.release();
@@ -109,13 +100,13 @@ async function answerFocus(
 
   const refusal = outcome && refusalFor(outcome, policy);
   const mayKeep = users.defers(membership.servedUser) && store.available;
-  if (refusal !== undefined || (answered === undefined && membership.client === undefined && !mayKeep)) {
+  const isAlone = answered === undefined && membership.client === undefined;
+  if (refusal !== undefined || (isAlone && !mayKeep)) {
     await leg.release();
     log.info({...where, status: refusal ?? 480}, 'a group invitation is refused');
     return invite.respond(refusal ?? 480);
   }
 
-  const isAlone = answered === undefined && membership.client === undefined;
   if (isAlone && overload.isFull(membership.servedUser, await waitingFor(context, membership))) {
     await leg.release();
     log.info(where, 'a group invitation is refused: too much waits for the user');
@@ -256,9 +247,6 @@ async function accept(
     local: localOffer(invitation.offer, answered.leg, policy.maxMessageBytes),
     remote: bodyText(answered.response),
   };
-  // The INVITE could not name them all: the complete list goes before everything else.
-  const first = isListShortened(membership.record)
-    ? groupStateMessage(context, membership.record, eventId('participants', answered.dialog.id))
-    : undefined;
+  const first = owedList(context, membership.record, answered.dialog.id);
   await membership.admit(party, answered.remote, answered.response, {first});
 }

@@ -5,10 +5,12 @@ import {asSipRequestUri, canonicalAddress} from '../../cpm/address.ts';
 import {ICSI} from '../../cpm/feature-tags.ts';
 import type {GroupSession} from '../../cpm/group-session.ts';
 import type {RegisteredContact} from '../../ports/registrations.ts';
+import type {OutgoingMessage} from '../../ports/media-plane.ts';
 import type {OutgoingRequest} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
 import {hopOf, mimePart, ownHeaders, targetOf} from '../terminating/delivery-invite.ts';
 import type {Invitation} from '../terminating/invitation.ts';
+import {eventId, groupStateMessage} from './group-state-object.ts';
 import {groupContact} from './group-uri.ts';
 
 /**
@@ -25,9 +27,18 @@ export function participantsOf({conference, memberAddress}: GroupSession): reado
     .map(({entity, displayText}) => ({uri: entity, displayName: displayText}));
 }
 
-/** Whether the list in an INVITE is not the whole one: the client is owed a Group State Object then. */
-export const isListShortened = (group: GroupSession): boolean =>
-  fittingList(participantsOf(group), listOctets).shortened;
+/**
+ * The Group State Object with the complete list that goes before everything else in a session whose INVITE could not name them all, or not by their
+ * names. Undefined where it could.
+ */
+export const owedList = (
+  context: Pick<Context, 'clock' | 'policy' | 'sip'>,
+  group: GroupSession,
+  dialogId: string,
+): OutgoingMessage | undefined =>
+  fittingList(participantsOf(group), listOctets).shortened
+    ? groupStateMessage(context, group, eventId('participants', dialogId))
+    : undefined;
 
 /** Those for whom the list in one request has no room. */
 export const beyondList = (entries: readonly ListEntry[]): readonly ListEntry[] =>

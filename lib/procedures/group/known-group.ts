@@ -13,7 +13,6 @@ export class KnownGroup {
   #storedAt: number;
   #writing: Promise<void> = Promise.resolve();
   #departures: Departures | undefined;
-  #awaited = 0;
   #timesLeft = 0;
 
   constructor(context: Context, record: GroupSession) {
@@ -124,15 +123,8 @@ export class KnownGroup {
    */
   async noteAfter(first: Promise<unknown>, change: Parameters<KnownGroup['change']>[0]): Promise<void> {
     this.#set(change);
-    this.#awaited += 1;
     await first;
     await this.#writeUnheard(async () => (await this.#writtenSince()) !== undefined);
-    this.#awaited -= 1;
-  }
-
-  /** Whether it is known here alone how the group ended: the store says that it stands. */
-  protected get isUnwritten(): boolean {
-    return this.#awaited > 0;
   }
 
   async #writeUnheard(isNotOurs: () => Promise<boolean>): Promise<void> {

@@ -396,7 +396,6 @@ export class Membership extends SoughtGroup {
   }
 
   #begin(): void {
-    this.context.groups.add(this);
     this.#recording ??= recordSession(
       this.context,
       () => ({
@@ -419,7 +418,7 @@ export class Membership extends SoughtGroup {
     this.#recording = undefined;
     this.#over?.();
     this.#over = undefined;
-    if (!this.isHeld && !this.isUnwritten) this.context.groups.remove(this);
+    if (!this.isHeld) this.context.groups.remove(this);
   }
 
   #endEvents(): void {

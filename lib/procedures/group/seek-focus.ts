@@ -23,20 +23,13 @@ export type SoughtFocus =
  * @clause CPM-CF 8.2.2.7 C10 D3
  */
 export async function seekFocus(context: Context, group: Membership, kind: FocusInviteKind): Promise<SoughtFocus> {
-  const {media, sip, policy, log} = context;
+  const {sip, policy, log} = context;
   const where = {...group.label, clause: 'CPM-CF 8.2.2.7', kind};
   // He may leave while the focus is asked.
   const {timesLeft} = group;
   let leg: Leg;
   try {
-    leg = await media.openLeg({
-      side: 'core',
-      mode: 'hold',
-      label: group.label,
-      ...(group.client === undefined ? {} : {near: group.client.leg}),
-      copies: group.isRecorded,
-      maxMessageBytes: policy.maxMessageBytes,
-    });
+    leg = await group.openFocusLeg();
   } catch (error) {
     log.warn({...where, error}, 'no MSRP session for a focus');
     return {status: 503};

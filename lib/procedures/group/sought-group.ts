@@ -1,5 +1,5 @@
 import {atMost} from '../../ports/clock.ts';
-import type {RemoteMedia} from '../../ports/media-plane.ts';
+import type {Leg, LegOptions, RemoteMedia} from '../../ports/media-plane.ts';
 import type {Party} from '../party.ts';
 import {comeBack} from './come-back.ts';
 import type {FocusInviteKind} from './focus-invite.ts';
@@ -23,6 +23,22 @@ export abstract class SoughtGroup extends HeldGroup {
   #comingBack = false;
 
   abstract get focus(): Party | undefined;
+
+  abstract get client(): Party | undefined;
+
+  /** Our leg towards a focus, beside the client's where there is one. Rejects as `MediaPlane.openLeg`. */
+  async openFocusLeg(transports?: LegOptions['transports']): Promise<Leg> {
+    const {media, policy} = this.context;
+    return media.openLeg({
+      side: 'core',
+      mode: 'hold',
+      ...(transports === undefined ? {} : {transports}),
+      label: this.label,
+      ...(this.client === undefined ? {} : {near: this.client.leg}),
+      copies: this.isRecorded,
+      maxMessageBytes: policy.maxMessageBytes,
+    });
+  }
 
   /** A dialog with the focus stands. */
   abstract stand(party: Party, remote: RemoteMedia): void;
