@@ -1,7 +1,6 @@
 import type {Clock} from '../ports/clock.ts';
 import type {Store} from '../ports/store.ts';
 import {openEmbeddedStore} from './embedded-store/embedded-store.ts';
-import {openMongoStore} from './mongodb/mongo-store.ts';
 
 /** Which store, as the configuration says it. */
 export type StoreConfig = (
@@ -34,7 +33,10 @@ export async function openStore(
   switch (config.kind) {
     case 'embedded':
       return openEmbeddedStore({...common, path: config.path});
-    case 'mongodb':
+    case 'mongodb': {
+      // The driver is half of what there is to load: who does not use it does not wait for it.
+      const {openMongoStore} = await import('./mongodb/mongo-store.ts');
       return openMongoStore({...common, uri: config.uri, database: config.database});
+    }
   }
 }
