@@ -6,7 +6,7 @@ import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import {Inbox} from '../../lib/phone/inbox.ts';
 import type {ChatInvitation, Phone} from '../../lib/phone/phone.ts';
 import {certificate, type TestCertificate} from '../support/certificates.ts';
-import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment, type DeploymentOptions, runHasEnded} from '../support/deployment.ts';
 import {mongoName, startMongo, testWithMongo} from '../support/mongo.ts';
 import {until} from '../support/persistent-sender.ts';
 import {temporaryFolder} from '../support/temporary-folder.ts';
@@ -38,7 +38,7 @@ async function twoNodes(
   return {deliverer, caller};
 }
 
-const runs = (pf: Deployment): number => pf.pf.log.items.filter(({msg}) => msg === 'a delivery run has ended').length;
+const runs = (pf: Deployment): number => pf.pf.log.items.filter(runHasEnded).length;
 
 /** Leaves texts for Bob, who is off; what the registration and the end of the session have set off is over. */
 async function leave(pf: Deployment, person: Phone, texts: readonly string[]): Promise<void> {
@@ -48,7 +48,7 @@ async function leave(pf: Deployment, person: Phone, texts: readonly string[]): P
   for (const text of texts)
     if (!(await chat.sendText(text, {dispositions: []})).accepted) throw new Error('a message was not accepted');
   await chat.end();
-  await pf.pf.log.atLeast(before + 2, ({msg}) => msg === 'a delivery run has ended');
+  await pf.pf.log.atLeast(before + 2, runHasEnded);
 }
 
 /**

@@ -8,12 +8,12 @@ import type {GroupState} from '../../lib/cpm/group-state.ts';
 import type {StoredSummary} from '../../lib/cpm/stored-object.ts';
 import type {HeaderList} from '../../lib/phone/call.ts';
 import {notificationMessage} from '../../lib/phone/chat-messages.ts';
-import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
-import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
+import {bobAddress, type Deployment} from '../support/deployment.ts';
+import {bobIn, carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
 import {everybody, everybodyIsKnown, inGroup, nothingIsLeft, standing} from '../support/in-group.ts';
 import {impatientServer, until} from '../support/persistent-sender.ts';
-import {rawFocus} from '../support/raw-focus.ts';
 import {recordedBytes, recordedObjects} from '../support/recorded.ts';
+import {withRawFocus} from '../support/raw-focus.ts';
 
 const stored = async (pf: Deployment): Promise<readonly StoredSummary[]> =>
   recordedObjects(pf, bobAddress, ids.conversationId);
@@ -222,10 +222,7 @@ test.serial('8.3.2.3 B5: subject and icon are in the object where group data is 
 test.serial(
   '8.3.2.3 B5: the object has the subject of the INVITE where no NOTIFY told another; what one told stays over the next INVITE',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t, {config: {cpm: {groupData: true}}});
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
+    const {pf, focus} = await withRawFocus(t, {config: {cpm: {groupData: true}}});
     const untold = await focus.invite('invite-list-first');
     await focus.subscribed();
     await untold.bye('Reason: SIP;cause=480');
@@ -264,7 +261,7 @@ test.serial(
       return {status: 200};
     };
     const bye: [string, string][] = [['Reason', 'SIP;cause=480']];
-    const call = [...conference.members.values()].find(({address}) => address === bobAddress)?.media?.call;
+    const call = bobIn(conference)?.call;
     const byes = [1, 2].map(async () => call?.request('BYE', bye));
     answer.make(undefined);
     t.true((await Promise.all(byes)).some((response) => response?.status === 200));
@@ -406,10 +403,7 @@ test.serial(
 test.serial(
   '8.3.2.3 B4 B5: of a group whose participants nobody has told the object names the user himself, and who removed him; its id is a token',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t);
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
+    const {pf, focus} = await withRawFocus(t);
     const call = await focus.invite('invite-description-only');
     focus.sip.answer(await focus.sip.next('SUBSCRIBE'), '489 Bad Event');
     const answer = await call.bye('Reason: SIP;cause=410;text="Gone"', `Referred-By: <${carolAddress}>`);

@@ -5,8 +5,9 @@ import type {Conference} from '../../lib/controlling-function/conference.ts';
 import type {ControllingFunction, Join} from '../../lib/controlling-function/controlling-function.ts';
 import {Inbox} from '../../lib/phone/inbox.ts';
 import type {ChatInvitation, Phone} from '../../lib/phone/phone.ts';
-import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
+import {bobAddress, runHasEnded, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
 import {
+  bobIn,
   daveAddress,
   groupDeployment,
   groupUri,
@@ -20,7 +21,7 @@ import {
 import {groupFixture} from '../support/group-fixture.ts';
 import {inGroup, nothingIsLeft} from '../support/in-group.ts';
 import {impatientServer, until} from '../support/persistent-sender.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import {withRawGroup} from '../support/raw-focus.ts';
 
 const completed = 'SIP;cause=200;text="Call completed"';
 const isJoined = ({msg}: {readonly msg: string}): boolean => msg === 'a client is joined with his group';
@@ -71,6 +72,14 @@ function ringing(phone: Phone): Inbox<ChatInvitation> {
   return invitations;
 }
 
+/** Bob's phone rings for the delivery. */
+async function rung(pf: Deployment) {
+  const bob = await pf.bob({notifications: 'none'});
+  const invitations = ringing(bob);
+  await pf.register(bob);
+  return {bob, invitations, delivery: await invitations.first()};
+}
+
 /** Carol starts the group again. */
 async function startedByCarol({focus, carol}: Awaited<ReturnType<typeof over>>, before: Conference) {
   const starting = carol.startGroup(focus.factory, {...ids, subject: 'Lunch', members: [daveAddress, bobAddress]});
@@ -100,10 +109,7 @@ test.serial(
   async (t) => {
     const all = await over(t);
     const {pf, group} = all;
-    const bob = await pf.bob({notifications: 'none'});
-    const invitations = ringing(bob);
-    await pf.register(bob);
-    const delivery = await invitations.first();
+    const {bob, invitations, delivery} = await rung(pf);
     const again = startedByCarol(all, all.conference);
     await pf.pf.log.first(({msg}) => msg === waits);
     await delivery.accept();
@@ -120,10 +126,7 @@ test.serial(
   async (t) => {
     const all = await over(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
     const {pf, focus, conference} = all;
-    const bob = await pf.bob({notifications: 'none'});
-    const invitations = ringing(bob);
-    await pf.register(bob);
-    const delivery = await invitations.first();
+    const {bob, invitations, delivery} = await rung(pf);
     const busy = startedByCarol(all, conference);
     await pf.pf.log.first(({msg}) => msg === waits);
     delivery.refuse(486);
@@ -151,10 +154,7 @@ test.serial(
   async (t) => {
     const all = await over(t, {config: {cpm: {deliveryRetrySeconds: [600]}}});
     const {pf, group, conference} = all;
-    const bob = await pf.bob({notifications: 'none'});
-    const invitations = ringing(bob);
-    await pf.register(bob);
-    const delivery = await invitations.first();
+    const {bob, invitations, delivery} = await rung(pf);
     delivery.refuse(486);
     await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'try-again');
     const again = startedByCarol(all, conference);
@@ -193,7 +193,7 @@ test.serial(
     const group = await inGroup(t, {focus: {keepsForAbsent: true}});
     const {conference, bobs, focus} = group;
     const held = holding(focus);
-    [...conference.members.values()].find(({address}) => address === bobAddress)?.media?.msrp.connection?.destroy();
+    bobIn(conference)?.msrp.connection?.destroy();
     const rejoin = await held.first();
     const sent = bobs.sendText('said meanwhile');
     rejoin.answer(404);
@@ -250,7 +250,7 @@ test.serial(
   async (t) => {
     const {pf, focus, conference, bobs} = await inGroup(t, {focus: {keepsForAbsent: true}});
     const held = holding(focus);
-    [...conference.members.values()].find(({address}) => address === bobAddress)?.media?.msrp.connection?.destroy();
+    bobIn(conference)?.msrp.connection?.destroy();
     const {answer} = await held.first();
     t.is(await bobs.end(completed), 200);
     await pf.pf.log.first(leaves);
@@ -269,15 +269,13 @@ test.serial(
     const {pf} = group;
     const {conference, carols} = await group.begin();
     await isMissed(pf, carols, ['one']);
-    const bob = await pf.bob({notifications: 'none'});
-    const invitations = ringing(bob);
-    await pf.register(bob);
-    const invitation = await invitations.first();
+    const {bob, delivery} = await rung(pf);
     await conference.end(inactivity);
-    await invitation.accept();
+    const before = pf.pf.log.items.filter(runHasEnded).length;
+    await delivery.accept();
     await bob.messages.first();
     // Everything that a registration makes the PF do is done.
-    await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'settled');
+    await pf.pf.log.atLeast(before + 1, runHasEnded);
     t.is(invitesOfBob(group).length, 0);
     t.is(await standing(pf), 'inactive');
   },
@@ -307,12 +305,8 @@ test.serial(
 test.serial(
   '8.2.2.7: a second invitation of the focus that nobody acknowledges leaves the PF in the group, and it comes back when the first is lost',
   async (t) => {
+    const {pf, focus, call} = await withRawGroup(t, {config: impatientServer});
     t.timeout(90_000);
-    const pf = await deployment(t, {config: impatientServer});
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    const call = await focus.invite('invite-list-first');
-    await (await focus.subscribed()).notify('notify-full');
     const values = {branch: 'second', callId: 'second-call', ...ids, msrpPort: '9', msrpSession: 'peer'};
     const step = /;step=\d+/.exec(pf.core.terminatingRoute)?.[0] ?? '';
     const server = `${pf.core.uri.replace(/^sip:|;.*$/g, '')}${step}`;
@@ -329,12 +323,7 @@ test.serial(
 test.serial(
   '8.2.2.7: a focus that does not answer the BYE, its host is gone, is asked for the group all the same',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t);
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    const call = await focus.invite('invite-list-first');
-    await (await focus.subscribed()).notify('notify-full');
+    const {pf, focus, call} = await withRawGroup(t);
     call.msrp.destroy();
     await focus.sip.next('BYE');
     await focus.sip.next('INVITE');

@@ -1,8 +1,8 @@
 /** Group data management: members ask by messages for another subject, icon or role; it is no chat. */
 import test from 'ava';
-import {deployment, type Deployment} from '../support/deployment.ts';
-import {groupDeployment, ids, inactivity, isMissed} from '../support/group-deployment.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import type {ExecutionContext} from 'ava';
+import {groupDeployment, inactivity, isMissed} from '../support/group-deployment.ts';
+import {withRawFocus} from '../support/raw-focus.ts';
 
 const groupData = 'application/vnd.oma.cpm-groupdata+xml';
 const request = [
@@ -27,8 +27,11 @@ const inCpim = (contentType: string, content: string): string =>
 const isInvite = ({method}: {readonly method: string}): boolean => method === 'INVITE';
 
 /** Bob is there for the first time that he is asked, or he is busy then. */
-async function withBob(pf: Deployment, isBusy: boolean) {
-  const focus = await rawFocus({core: pf.core, ...ids});
+async function withBob(
+  t: ExecutionContext,
+  {isBusy, groupData}: {readonly isBusy: boolean; readonly groupData: boolean},
+) {
+  const {pf, focus} = await withRawFocus(t, {config: {cpm: {groupData}}});
   const bob = await pf.bob();
   await pf.register(bob);
   const {onInvitation} = bob;
@@ -37,16 +40,13 @@ async function withBob(pf: Deployment, isBusy: boolean) {
       bob.onInvitation = onInvitation;
       invitation.refuse(486);
     };
-  return {focus, bob, call: await focus.invite('invite-list-first')};
+  return {pf, focus, bob, call: await focus.invite('invite-list-first')};
 }
 
 test.serial(
   '8.3.2.9.1.2 E2: a group data message for a member who is away gets 200, bare and in CPIM, is kept nowhere, and he is not rung for it',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t, {config: {cpm: {groupData: true}}});
-    const {focus, bob, call} = await withBob(pf, true);
-    t.teardown(async () => focus.close());
+    const {pf, bob, call} = await withBob(t, {isBusy: true, groupData: true});
     t.is(await call.say(groupData, request), '200');
     t.is(await call.say('message/cpim', inCpim(`${groupData};charset=utf-8`, request)), '200');
     t.like(await pf.status(), {ledger: {accepted: 0, pending: 0}});
@@ -60,10 +60,7 @@ test.serial(
 );
 
 test.serial('8.3.2.9.1.2 C9: a group data message passes, as it is, to a member who is there', async (t) => {
-  t.timeout(60_000);
-  const pf = await deployment(t);
-  const {focus, bob, call} = await withBob(pf, false);
-  t.teardown(async () => focus.close());
+  const {pf, bob, call} = await withBob(t, {isBusy: false, groupData: false});
   await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
   const {msrp} = await bob.sessions.first();
   const data = inCpim(groupData, request);

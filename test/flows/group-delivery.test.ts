@@ -6,8 +6,9 @@ import {headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import type {PhoneEvent} from '../../lib/phone/phone.ts';
 import {multipartPart} from '../controlling-function/parts.ts';
-import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {bobAddress, type Deployment} from '../support/deployment.ts';
 import {
+  largeGroup,
   bobWasThere,
   carolAddress,
   daveAddress,
@@ -16,11 +17,10 @@ import {
   ids,
   inactivity,
   isMissed,
-  knownGroup,
   usualWrappedTypes,
 } from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import {withRawGroup} from '../support/raw-focus.ts';
 
 const keptChange = 'a change of a group is kept for its user';
 const keeps = {focus: {keepsForAbsent: true}};
@@ -79,13 +79,7 @@ test.serial(
 test.serial(
   '8.3.2.9.1.2 C2 C3 C4: the INVITE of a delivery has the ids, the Subject and the latest participants of the group, the PF as its focus, and the original offer with a=sendrecv',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t);
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    const call = await focus.invite('invite-list-first');
-    const subscriber = await focus.subscribed();
-    await subscriber.notify('notify-full');
+    const {pf, call, subscriber} = await withRawGroup(t);
     await subscriber.notify('notify-partial');
     const said = 'From: <sip:+15550101@home.example>\r\nTo: <sip:x@y>\r\n\r\nContent-Type: text/plain\r\n\r\nhello';
     t.is(await call.say('message/cpim', said), '200');
@@ -138,13 +132,7 @@ for (const [what, groupData, subject] of [
   ['keeps the name that the focus invited with where they may not', false, 'Mittagessen  &  Kaffee'],
 ] as const)
   test.serial(`8.3.2.9.1.2 C2 T46: the INVITE for a group that a NOTIFY has renamed ${what}`, async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t, {config: {cpm: {groupData}}});
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    const call = await focus.invite('invite-list-first');
-    const subscriber = await focus.subscribed();
-    await subscriber.notify('notify-full');
+    const {pf, call, subscriber} = await withRawGroup(t, {config: {cpm: {groupData}}});
     await subscriber.notify('notify-partial');
     const said = 'From: <sip:+15550101@home.example>\r\nTo: <sip:x@y>\r\n\r\nContent-Type: text/plain\r\n\r\nhello';
     t.is(await call.say('message/cpim', said), '200');
@@ -297,15 +285,9 @@ test.serial(
   '8.3.2.9.1.2 C2: a list of participants too long for an INVITE is shortened there, and the complete one comes as a Group State Object before everything else',
   async (t) => {
     t.timeout(90_000);
-    const {pf, focus, carol} = await groupDeployment(t, keeps);
-    const many = Array.from({length: 60}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
-    const members = [carolAddress, bobAddress, ...many];
-    await focus.create({...ids, subject: 'All', members});
-    const carols = await carol.sessions.first();
-    await until(async () => {
-      const known = await knownGroup(pf, bobAddress, ids.contributionId);
-      return known?.conference.participants.length === members.length;
-    });
+    const group = await groupDeployment(t, keeps);
+    const {pf} = group;
+    const {members, carols} = await largeGroup(group, 60);
     await isMissed(pf, carols, ['one']);
     const order: string[] = [];
     const bob = await pf.bob({
@@ -333,15 +315,9 @@ test.serial(
   '8.3.2.9.1.2 C2: the complete list comes even to a client whose answer does not name the type of Group State Objects',
   async (t) => {
     t.timeout(90_000);
-    const {pf, focus, carol} = await groupDeployment(t, keeps);
-    const many = Array.from({length: 60}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
-    const members = [carolAddress, bobAddress, ...many];
-    await focus.create({...ids, subject: 'All', members});
-    const carols = await carol.sessions.first();
-    await until(async () => {
-      const known = await knownGroup(pf, bobAddress, ids.contributionId);
-      return known?.conference.participants.length === members.length;
-    });
+    const group = await groupDeployment(t, keeps);
+    const {pf} = group;
+    const {members, carols} = await largeGroup(group, 60);
     await isMissed(pf, carols, ['one']);
     const bob = await pf.bob({media: {acceptWrappedTypes: usualWrappedTypes}});
     await pf.register(bob);

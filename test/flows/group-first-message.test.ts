@@ -1,13 +1,11 @@
 /** A message that rides in an INVITE of a group session: kept before the focus's is answered, forwarded with the client's, or refused (E1). */
 import test from 'ava';
-import type {ExecutionContext} from 'ava';
 import {leafParts} from '../../lib/codecs/multipart.ts';
 import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import {chatMessage} from '../../lib/phone/chat-messages.ts';
 import {Refused, type Phone} from '../../lib/phone/phone.ts';
-import {deployment} from '../support/deployment.ts';
 import {bobWasThere, carolAddress, daveAddress, groupDeployment, groupUri, ids} from '../support/group-deployment.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import {withRawFocus} from '../support/raw-focus.ts';
 
 const cpim = (text: string): Buffer =>
   chatMessage({messageId: `id-${text}`, dispositions: [], contentType: 'text/plain', content: Buffer.from(text)});
@@ -22,18 +20,10 @@ const beside =
       `--next part\r\nContent-Type: message/cpim\r\n\r\n${message.toString()}\r\n--next part--\r\n`,
     );
 
-async function invited(t: ExecutionContext) {
-  t.timeout(60_000);
-  const pf = await deployment(t);
-  const focus = await rawFocus({core: pf.core, ...ids});
-  t.teardown(async () => focus.close());
-  return {pf, focus};
-}
-
 test.serial(
   '8.3.2.1 C1 E1: a message in the INVITE of a focus is kept before the 200 to it, and comes before what is said then',
   async (t) => {
-    const {pf, focus} = await invited(t);
+    const {pf, focus} = await withRawFocus(t);
     const call = await focus.invite('invite-list-first', beside(cpim('one')));
     t.like(await pf.status(), {ledger: {pending: 1}});
     t.regex(await call.say('message/cpim', cpim('two').toString()), /^200/);
@@ -47,7 +37,7 @@ test.serial(
 test.serial(
   '8.3.2.1 C12 E1: a message in the INVITE of a focus comes to the device that takes it, before what is said then',
   async (t) => {
-    const {pf, focus} = await invited(t);
+    const {pf, focus} = await withRawFocus(t);
     const bob = await pf.bob();
     await pf.register(bob);
     const call = await focus.invite('invite-list-first', beside(cpim('one')));
@@ -59,7 +49,7 @@ test.serial(
 );
 
 test.serial('8.3.2.1 E1: a message in the INVITE of a focus that cannot be read is refused with it', async (t) => {
-  const {pf, focus} = await invited(t);
+  const {pf, focus} = await withRawFocus(t);
   const answer = await focus.inviteInVain('invite-list-first', beside(Buffer.from('no headers')));
   t.regex(answer.startLine, /^SIP\/2\.0 400 /);
   t.like(await pf.status(), {ledger: {accepted: 0}});

@@ -8,8 +8,10 @@ import {resourceListsIn} from '../../lib/codecs/resource-lists.ts';
 import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import type {Call} from '../../lib/phone/call.ts';
 import {chatMessage, newMessageId} from '../../lib/phone/chat-messages.ts';
-import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
+import {bobAddress, type Deployment} from '../support/deployment.ts';
 import {
+  bobIn,
+  longAddresses,
   carolAddress,
   daveAddress,
   groupDeployment,
@@ -22,8 +24,9 @@ import {groupFixture} from '../support/group-fixture.ts';
 import {inGroup, nothingIsLeft, standing} from '../support/in-group.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
 import {until} from '../support/persistent-sender.ts';
-import {rawFocus, type RawFocus} from '../support/raw-focus.ts';
+import {withRawFocus, type RawFocus} from '../support/raw-focus.ts';
 import {recordedBytes, recordedObjects} from '../support/recorded.ts';
+import {keyOf} from '../../lib/controlling-function/conference.ts';
 
 const known = async (pf: Deployment): Promise<readonly string[]> => {
   const group = await knownGroup(pf, bobAddress, ids.contributionId);
@@ -107,7 +110,7 @@ test.serial(
 );
 
 test.serial('RFC 3325 §5: a group invitation of a peer that is not trusted is refused', async (t) => {
-  const {pf, focus} = await withRawFocus(t, {sip: {trustedPeers: ['192.0.2.1']}});
+  const {pf, focus} = await withRawFocus(t, {config: {sip: {trustedPeers: ['192.0.2.1']}}});
   const {head, body} = fixtureFor(pf, focus);
   focus.sip.send(head, body);
   t.regex((await focus.sip.next('SIP/2.0 4')).startLine, / 403 /);
@@ -295,19 +298,6 @@ killable(
   },
 );
 
-interface Raw {
-  readonly pf: Deployment;
-  readonly focus: RawFocus;
-}
-
-async function withRawFocus(t: ExecutionContext, config: DeploymentOptions['config'] = {}): Promise<Raw> {
-  t.timeout(60_000);
-  const pf = await deployment(t, {config});
-  const focus = await rawFocus({core: pf.core, ...ids});
-  t.teardown(async () => focus.close());
-  return {pf, focus};
-}
-
 /** The invitation that is written in long header forms, for a focus without media. */
 function fixtureFor({core}: Deployment, focus: RawFocus): ReturnType<typeof groupFixture> {
   const server = core.uri.replace(/^sip:|;.*$/g, '');
@@ -366,7 +356,7 @@ test.serial(
     const {carols} = await begin();
     await isMissed(pf, carols, ['one', 'two']);
     const other = await focus.create({...otherIds, members: [bobAddress, carolAddress]});
-    t.like([...other.members.values()].find(({address}) => address === bobAddress)?.endpoint, {
+    t.like(other.members.get(keyOf(bobAddress))?.endpoint, {
       status: 'disconnected',
       disconnectionInfo: {reason: 'SIP;cause=503'},
     });
@@ -381,7 +371,7 @@ test.serial(
     const {pf, focus} = await groupDeployment(t, {core: {cases: ['orig', 'term']}});
     const bob = await pf.bob();
     await pf.register(bob);
-    const members = Array.from({length: 30}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
+    const members = longAddresses(30);
     const error: unknown = await t.throwsAsync(bob.startGroup(focus.factory, {...ids, members}));
     t.like(error, {response: {status: 513}});
     t.is(focus.requests.items.length, 0);
@@ -393,7 +383,7 @@ test.serial(
   '8.2.2.3: a client that leaves with cause 200: the focus is told with it, the subscription ends, the standing is left',
   async (t) => {
     const {pf, conference, bobs} = await inGroup(t);
-    const media = [...conference.members.values()].find(({address}) => address === bobAddress)?.media;
+    const media = bobIn(conference);
     t.is(await bobs.end('SIP;cause=200;text="Call completed"'), 200);
     t.is((await media?.call.ended)?.reason, 'SIP;cause=200;text="Call completed"');
     await until(() => Promise.resolve(!conference.events.subscribers.includes('tel:+15550102')));
@@ -432,7 +422,7 @@ test.serial(
       came = request;
       return {status: 200, body: withMode(own, 'inactive', 3)};
     };
-    const call = [...conference.members.values()].find(({address}) => address === bobAddress)?.media?.call;
+    const call = bobIn(conference)?.call;
     const again = await call?.reinvite(withMode(ownDescription(call), 'inactive', 2));
     t.is(again?.status, 200);
     t.regex((came && headerOf(came, 'Contact')) ?? '', /;isfocus/);

@@ -1,11 +1,10 @@
 /** PF, relay and focus are killed at seeded moments while a group of twenty chats (docs/acknowledgement.md). */
 import test from 'ava';
 import {cpimHeader, parseCpim} from '../../lib/codecs/cpim.ts';
-import type {Conference} from '../../lib/controlling-function/conference.ts';
 import type {ReceivedChat} from '../../lib/phone/ledger.ts';
 import type {Frame} from '../../lib/phone/msrp-connection.ts';
 import {bobAddress, type Deployment} from '../support/deployment.ts';
-import {groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
+import {bobIn, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
 import {killRounds, killSeed} from '../support/kill-rounds.ts';
 import {impatient, impatientServer} from '../support/persistent-sender.ts';
 import {seededRandom} from '../support/random.ts';
@@ -17,9 +16,6 @@ const words = 30;
 const focusWindow = 16;
 
 const focus = {keepsForAbsent: true, timers: {t1Ms: 50}};
-
-const bobIn = (conference: Conference) =>
-  [...conference.members.values()].find(({address}) => address === bobAddress)?.media;
 
 /** Resolves when a process of the PF's own is there in place of the one that is killed here. */
 async function killRelay(pf: Deployment): Promise<void> {

@@ -6,16 +6,13 @@ import type {ControllingFunctionOptions} from '../../lib/controlling-function/co
 import {Inbox} from '../../lib/phone/inbox.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, type Deployment} from '../support/deployment.ts';
-import {carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
+import {bobIn, carolAddress, daveAddress, groupDeployment, ids, knownGroup} from '../support/group-deployment.ts';
 import {everybodyIsKnown, inGroup, standing} from '../support/in-group.ts';
 import {impatient, impatientServer, until} from '../support/persistent-sender.ts';
 
 /** Messages wait at the focus for a member whose session broke: what is lost then is the PF's loss. */
 const focus: ControllingFunctionOptions = {keepsForAbsent: true, timers: {t1Ms: 50}};
 const options = {focus, config: impatientServer};
-
-const bobIn = (conference: Conference) =>
-  [...conference.members.values()].find(({address}) => address === bobAddress)?.media;
 
 /** The PF has another dialog with the focus than this one. */
 const isBackIn = async (conference: Conference, before: ReturnType<typeof bobIn>): Promise<void> =>

@@ -2,10 +2,10 @@
 import test from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {keyOf} from '../../lib/controlling-function/conference.ts';
-import {bobAddress, deployment} from '../support/deployment.ts';
+import {bobAddress} from '../support/deployment.ts';
 import {groupDeployment, ids, inactivity, invitesOfBob, isMissed, otherIds} from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import {withRawGroup} from '../support/raw-focus.ts';
 
 const retries = {config: {cpm: {deliveryRetrySeconds: [1]}}};
 const discarded = 'what waited of a group is discarded';
@@ -56,13 +56,7 @@ test.serial(
 test.serial(
   '8.3.2.9.1.2 C5 T39: on 603 the focus of an active group gets BYE cause 200, then SUBSCRIBE with Expires 0',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t, retries);
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    const call = await focus.invite('invite-list-first');
-    const subscriber = await focus.subscribed();
-    await subscriber.notify('notify-full');
+    const {pf, focus, call, subscriber} = await withRawGroup(t, retries);
     const cpim = 'From: <sip:+15550101@home.example>\r\nTo: <sip:x@y>\r\n\r\nContent-Type: text/plain\r\n\r\nhello';
     t.is(await call.say('message/cpim', cpim), '200');
     const bob = await pf.bob();

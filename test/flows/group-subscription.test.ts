@@ -1,20 +1,14 @@
 /** RFC 6665 in a group session: the PF's own subscription to the conference outlives the time that its focus grants. */
 import test from 'ava';
-import {bobAddress, deployment} from '../support/deployment.ts';
+import {bobAddress} from '../support/deployment.ts';
 import {ids, knownGroup} from '../support/group-deployment.ts';
 import {until} from '../support/persistent-sender.ts';
-import {rawFocus} from '../support/raw-focus.ts';
+import {withRawGroup} from '../support/raw-focus.ts';
 
 test.serial(
   'RFC 6665 §4.1.2.2 C2: a focus that grants two seconds is asked in time, in the same dialog; after a 481 it gets a new subscription, and what it says counts',
   async (t) => {
-    t.timeout(60_000);
-    const pf = await deployment(t);
-    const focus = await rawFocus({core: pf.core, ...ids});
-    t.teardown(async () => focus.close());
-    await focus.invite('invite-list-first');
-    const first = await focus.subscribed(2);
-    await first.notify('notify-full');
+    const {pf, focus, subscriber: first} = await withRawGroup(t, {}, 2);
     const callId = first.request.header('Call-ID');
     const again = await focus.sip.next('SUBSCRIBE');
     t.is(again.header('Call-ID'), callId);

@@ -10,7 +10,7 @@ import type {Disposition} from '../../lib/cpm/deferred-message.ts';
 import type {HeaderList} from '../../lib/phone/call.ts';
 import {chatMessage, notificationMessage} from '../../lib/phone/chat-messages.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
-import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {aliceAddress, bobAddress, deployment, type Deployment, runHasEnded} from '../support/deployment.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
 import {impatient, impatientServer, until} from '../support/persistent-sender.ts';
 import type {RawSip} from '../support/raw-sip.ts';
@@ -83,7 +83,7 @@ test.serial(
     t.is(status, 200);
     await ledgerIs(pf, {pending: 0, delivered: 1});
     await bob.register();
-    await pf.pf.log.atLeast(3, ({msg}) => msg === 'a delivery run has ended');
+    await pf.pf.log.atLeast(3, runHasEnded);
     t.is(bob.requests.items.length, 1);
   },
 );

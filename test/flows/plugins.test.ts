@@ -13,6 +13,7 @@ import {Refused, type Phone} from '../../lib/phone/phone.ts';
 import {verifyJournal} from '../../plugins/lawful-retention/index.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
 import {groupDeployment} from '../support/group-deployment.ts';
+import {withRawFocus} from '../support/raw-focus.ts';
 import {temporaryFolder} from '../support/temporary-folder.ts';
 
 /** A message in pager mode (5.4). */
@@ -68,6 +69,21 @@ test.serial(
     t.like(await pf.status(), {ledger: {accepted: 0}, load: {sessions: 0}});
   },
 );
+
+for (const [hook, startLine, retryAfter] of [
+  ["({refuse: 488, reason: 'Not in this house'})", 'SIP/2.0 488 Not in this house', ''],
+  ['new Promise(() => {})', 'SIP/2.0 503 Service Unavailable', '30'],
+] as const)
+  test.serial(
+    `CPM-CF 8.3.2.1: what a plugin says of a group invitation is what its focus hears, ${startLine}`,
+    async (t) => {
+      const own = await ownPlugin(t, `{beforeAccept: () => ${hook}}`);
+      const {focus} = await withRawFocus(t, {config: {...own, hooks: {deadlineMilliseconds: 100}}});
+      const answer = await focus.inviteInVain('invite-list-first');
+      t.is(answer.startLine, startLine);
+      t.is(answer.header('Retry-After'), retryAfter);
+    },
+  );
 
 test.serial(
   'CPM-CF 8.3.2.1: a plugin that is late for an invitation refuses it with 503 and Retry-After',

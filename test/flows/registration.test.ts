@@ -2,7 +2,7 @@ import test from 'ava';
 import {headerOf, headersOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
-import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {aliceAddress, bobAddress, deployment, type Deployment, runHasEnded} from '../support/deployment.ts';
 import {registrarPeer, type Contact} from '../support/registrar-peer.ts';
 
 const patient = {cpm: {deliveryRetrySeconds: [600]}};
@@ -23,10 +23,9 @@ const ownInvites = (pf: Deployment): readonly SipRequest[] =>
 
 const invitations = (phone: Phone): number => phone.requests.items.filter(({method}) => method === 'INVITE').length;
 
-const isRunEnd = ({msg}: {readonly msg: string}): boolean => msg === 'a delivery run has ended';
 /** Deliveries that have run so far, whoever they were for. */
-const runs = (pf: Deployment): number => pf.pf.log.items.filter(isRunEnd).length;
-const runsEnded = async (pf: Deployment, count: number): Promise<unknown> => pf.pf.log.atLeast(count, isRunEnd);
+const runs = (pf: Deployment): number => pf.pf.log.items.filter(runHasEnded).length;
+const runsEnded = async (pf: Deployment, count: number): Promise<unknown> => pf.pf.log.atLeast(count, runHasEnded);
 
 test.serial(
   "8.3.2.9.1.2 C1 T36: with the phone's REGISTER and its 200 in the body, the device is addressed by its GRUU",

@@ -2,12 +2,11 @@
 import test from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import type {ChatInvitation, Phone} from '../../lib/phone/phone.ts';
-import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment, runHasEnded} from '../support/deployment.ts';
 import {until} from '../support/persistent-sender.ts';
 
 const patient = {cpm: {deliveryRetrySeconds: [600]}};
 
-const hasEnded = ({msg}: {readonly msg: string}): boolean => msg === 'a delivery run has ended';
 const addressOf = (index: number): string => `sip:+1555020${index}@home.example;user=phone`;
 
 /** So many people leave a message for Bob, who is off, one after another; nobody wants to hear of it. */
@@ -21,7 +20,7 @@ async function leave(pf: Deployment, count: number): Promise<readonly Phone[]> {
     if (!accepted) throw new Error('a message was not accepted');
     await chat.end();
     // What the person's registration and the end of the session have set off is over: what follows is Bob's registration alone.
-    await pf.pf.log.atLeast(2 * (index + 1), hasEnded);
+    await pf.pf.log.atLeast(2 * (index + 1), runHasEnded);
     people.push(person);
   }
 
@@ -149,7 +148,7 @@ test.serial('8.3.2.9.1.1 A18: another status may be configured to stop the deliv
   };
   await bob.register();
   await pf.pf.log.first(({msg, stop}) => msg === notTaken && stop === true);
-  await pf.pf.log.atLeast(5, hasEnded);
+  await pf.pf.log.atLeast(5, runHasEnded);
   t.is(bob.requests.items.length, 1);
 });
 

@@ -3,7 +3,7 @@ import {headerOf, headersOf} from '../../lib/codecs/sip-message.ts';
 import {account} from '../../lib/phone/ledger.ts';
 import {Refused} from '../../lib/phone/phone.ts';
 import {chatHeaders, chatOffer} from '../support/chat-offer.ts';
-import {aliceAddress, bobAddress, deployment} from '../support/deployment.ts';
+import {aliceAddress, bobAddress, deployment, runHasEnded} from '../support/deployment.ts';
 
 test.serial('8.3.2.1: two phones that are there chat through the PF, and their notifications pass', async (t) => {
   const pf = await deployment(t);
@@ -167,9 +167,8 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
   const early = await alice.startChat(bobAddress);
   for (const text of ['one', 'two', 'three']) await early.sendText(text);
   await early.end();
-  const hasRun = ({msg}: {readonly msg: string}): boolean => msg === 'a delivery run has ended';
   // What Alice's registration and her BYE have set off is over.
-  await pf.pf.log.atLeast(2, hasRun);
+  await pf.pf.log.atLeast(2, runHasEnded);
   const bob = await pf.bob();
   // The delivery at the registration is refused, so that the messages still wait when Alice calls.
   let refused = 0;
@@ -178,7 +177,7 @@ test.serial('8.3.2.1 T42: what waits goes to the device before what is said live
     else void invitation.accept();
   };
   await pf.register(bob);
-  await pf.pf.log.atLeast(3, hasRun);
+  await pf.pf.log.atLeast(3, runHasEnded);
   const chat = await alice.startChat(bobAddress);
   await Promise.all(['four', 'five', 'six'].map(async (text) => chat.sendText(text)));
   const came = await bob.messages.atLeast(6);

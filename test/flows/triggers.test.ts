@@ -2,13 +2,12 @@
 import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import type {Phone} from '../../lib/phone/phone.ts';
-import {bobAddress, deployment, type Deployment, type DeploymentOptions} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment, type DeploymentOptions, runHasEnded} from '../support/deployment.ts';
 import {mongoKind, mongoName, startMongo} from '../support/mongo.ts';
 import {until} from '../support/persistent-sender.ts';
 import {registrarPeer} from '../support/registrar-peer.ts';
 
 const patient = {deliveryRetrySeconds: [600]};
-const hasEnded = ({msg}: {readonly msg: string}): boolean => msg === 'a delivery run has ended';
 
 /** Alice leaves texts for Bob, who is off; all that this sets off is over. */
 async function leave(pf: Deployment, texts: readonly string[] = ['one', 'two']): Promise<Phone> {
@@ -17,7 +16,7 @@ async function leave(pf: Deployment, texts: readonly string[] = ['one', 'two']):
   const chat = await alice.startChat(bobAddress);
   for (const text of texts) if (!(await chat.sendText(text)).accepted) throw new Error('a message was not accepted');
   await chat.end();
-  await pf.pf.log.atLeast(2, hasEnded);
+  await pf.pf.log.atLeast(2, runHasEnded);
   return alice;
 }
 
@@ -31,7 +30,7 @@ async function refused(t: ExecutionContext, config: DeploymentOptions['config'] 
   };
   await pf.register(bob);
   await pf.pf.log.first(({msg, stop}) => msg.startsWith('a delivery was not taken') && stop === true);
-  await pf.pf.log.atLeast(3, hasEnded);
+  await pf.pf.log.atLeast(3, runHasEnded);
   bob.onInvitation = (invitation) => void invitation.accept();
   return {pf, bob};
 }
@@ -83,9 +82,9 @@ test.serial(
     await pf.register(bob);
     await bob.messages.atLeast(2);
     await bob.sessions.items[0]?.ended;
-    await pf.pf.log.atLeast(3, hasEnded);
+    await pf.pf.log.atLeast(3, runHasEnded);
     await pf.register(bob);
-    await pf.pf.log.atLeast(4, hasEnded);
+    await pf.pf.log.atLeast(4, runHasEnded);
     t.is(bob.sessions.items.length, 1);
     t.is(bob.repetitions.items.length, 0);
     t.like(await pf.status(), {ledger: {pending: 2, delivered: 0}});

@@ -3,7 +3,7 @@ import test from 'ava';
 import type {ExecutionContext} from 'ava';
 import {account, isNotified} from '../../lib/phone/ledger.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
-import {bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {bobAddress, deployment, type Deployment, runHasEnded} from '../support/deployment.ts';
 import {mongoName, startMongo, testWithMongo} from '../support/mongo.ts';
 import {until} from '../support/persistent-sender.ts';
 
@@ -32,7 +32,7 @@ async function left(node: Deployment): Promise<Phone> {
   await until(() => {
     const {items} = node.pf.log;
     const end = items.findLastIndex(({msg}) => msg === 'the network ends the session');
-    return Promise.resolve(end !== -1 && items.slice(end).some(({msg}) => msg === 'a delivery run has ended'));
+    return Promise.resolve(end !== -1 && items.slice(end).some(runHasEnded));
   });
   return alice;
 }

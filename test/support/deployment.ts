@@ -22,6 +22,9 @@ export interface LogRecord {
   readonly [key: string]: unknown;
 }
 
+/** What a trigger has set off for a user is over: all of it, nothing, or until later. */
+export const runHasEnded = ({msg}: Pick<LogRecord, 'msg'>): boolean => msg === 'a delivery run has ended';
+
 export interface PfProcess {
   readonly process: ChildProcess;
   readonly log: Inbox<LogRecord>;

@@ -13,6 +13,7 @@ import {headerOf, type SipRequest} from '../../lib/codecs/sip-message.ts';
 import type {ChatSession} from '../../lib/phone/chat-session.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, deployment, type Deployment, type DeploymentOptions, type DeploymentOwner} from './deployment.ts';
+import {until} from './persistent-sender.ts';
 
 export const carolAddress = 'sip:+14440003@elsewhere.example;user=phone';
 export const daveAddress = 'sip:+14440004@elsewhere.example;user=phone';
@@ -62,6 +63,9 @@ export const invitesOfBob = ({focus}: Pick<GroupDeployment, 'focus'>): readonly 
   focus.requests.items.filter(
     (request) => request.method === 'INVITE' && headerOf(request, 'P-Asserted-Identity')?.includes('+15550102'),
   );
+
+/** The call and the media of Bob's side at the focus, while it has them. */
+export const bobIn = ({members}: Conference) => members.get(keyOf(bobAddress))?.media;
 
 /** Texts that the focus switched for Bob, in order. */
 export const saidByBob = ({messages}: Conference): readonly string[] =>
@@ -122,6 +126,22 @@ export async function groupDeployment(
       return focus;
     },
   };
+}
+
+/** So many addresses, so long that the list in an INVITE has room for few of them. */
+export const longAddresses = (count: number): readonly string[] =>
+  Array.from({length: count}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
+
+/** Bob, Carol and so many others in a group; the PF knows them all. */
+export async function largeGroup({pf, focus, carol}: GroupDeployment, others: number) {
+  const members = [carolAddress, bobAddress, ...longAddresses(others)];
+  const conference = await focus.create({...ids, subject: 'All', members});
+  const carols = await carol.sessions.first();
+  await until(async () => {
+    const known = await knownGroup(pf, bobAddress, ids.contributionId);
+    return known?.conference.participants.length === members.length;
+  });
+  return {conference, members, carols};
 }
 
 /** What the PF knows of a group of a user, by its admin endpoint. */

@@ -1,6 +1,9 @@
 /** A scripted focus: its invitations and notifications are those of test/fixtures/group, and no part of the simulator is in it. */
 import {randomBytes} from 'node:crypto';
+import type {ExecutionContext} from 'ava';
 import type {Core} from '../../lib/phone/core.ts';
+import {deployment, type Deployment, type DeploymentOptions} from './deployment.ts';
+import {ids} from './group-deployment.ts';
 import {groupFixture, type FilledFixture, type GroupFixture} from './group-fixture.ts';
 import {answerText, listeningPeer, MsrpPeer, sendText, type RawFrame} from './msrp-peer.ts';
 import {rawSip, type RawMessage, type RawSip} from './raw-sip.ts';
@@ -22,8 +25,8 @@ export interface RawFocus {
    * comes gets 200.
    */
   invite(name: Invitation, bodyOf?: (body: string) => string): Promise<RawCall>;
-  /** Sends the invitation with another body; resolves with the final answer, which is none that accepts. */
-  inviteInVain(name: Invitation, bodyOf: (body: string) => string): Promise<RawMessage>;
+  /** Sends the invitation, with another body perhaps; resolves with the final answer, which is none that accepts. */
+  inviteInVain(name: Invitation, bodyOf?: (body: string) => string): Promise<RawMessage>;
   /** Waits for a SUBSCRIBE outside a dialog, and accepts it; for so many seconds, or as long as it asks for. */
   subscribed(seconds?: number): Promise<RawSubscriber>;
   close(): Promise<void>;
@@ -146,7 +149,7 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
   return {
     sip,
     invite,
-    async inviteInVain(name, bodyOf) {
+    async inviteInVain(name, bodyOf = (body) => body) {
       const {head, body} = filled(name, `in-vain-${token()}`);
       sip.send(head, bodyOf(body.toString()));
       return answerTo('INVITE');
@@ -157,6 +160,27 @@ export async function rawFocus({core, ...ids}: RawFocusOptions): Promise<RawFocu
       await sip.close();
     },
   };
+}
+
+/** A deployment with a scripted focus, which is closed with the test. */
+export async function withRawFocus(
+  t: ExecutionContext,
+  options: DeploymentOptions = {},
+): Promise<{readonly pf: Deployment; readonly focus: RawFocus}> {
+  t.timeout(60_000);
+  const pf = await deployment(t, options);
+  const focus = await rawFocus({core: pf.core, ...ids});
+  t.teardown(async () => focus.close());
+  return {pf, focus};
+}
+
+/** The same, and the focus has invited Bob and told everybody who is there; `seconds` as `subscribed` takes them. */
+export async function withRawGroup(t: ExecutionContext, options: DeploymentOptions = {}, seconds?: number) {
+  const {pf, focus} = await withRawFocus(t, options);
+  const call = await focus.invite('invite-list-first');
+  const subscriber = await focus.subscribed(seconds);
+  await subscriber.notify('notify-full');
+  return {pf, focus, call, subscriber};
 }
 
 interface RawDialog {

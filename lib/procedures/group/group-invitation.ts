@@ -5,6 +5,7 @@ import {CpmError} from '../../errors.ts';
 import type {Leg, RemoteMedia} from '../../ports/media-plane.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {refuseForPlugin} from '../plugin-refusal.ts';
 import {answerFor, bodyText, localOffer, remoteMedia} from '../session-description.ts';
 import {isRecorded} from '../storage/record-session.ts';
 import {viewOfInvitation} from '../views.ts';
@@ -32,7 +33,7 @@ export async function handleGroupInvitation(
   const {hooks} = context;
   const invitation = readInvitation(invite, servedUser, context);
   const answer = await hooks.beforeAccept?.(viewOfInvitation(invitation));
-  if (typeof answer === 'object') return invite.respond(answer.refuse);
+  if (typeof answer === 'object') return refuseForPlugin(context, invite, answer);
   // What is recorded has to pass the PF (T11).
   const mayPass = answer !== 'keep' && !isRecorded(context, servedUser);
   if (mayPass && (await goesToDevices(context, invite, invitation, memberOf(context, invitation)))) return;

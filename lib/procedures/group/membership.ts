@@ -1,6 +1,6 @@
 import type {ConferenceState} from '../../cpm/conference-state.ts';
-import type {LegEnd, OfferedMessage, OutgoingMessage, Pairing, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
-import {atMost, pause} from '../../ports/clock.ts';
+import type {LegEnd, OfferedMessage, OutgoingMessage, RemoteMedia, Verdict} from '../../ports/media-plane.ts';
+import {atMost} from '../../ports/clock.ts';
 import type {SipMessageView} from '../../ports/sip.ts';
 import {noteNotifications} from '../disposition.ts';
 import type {Party} from '../party.ts';
@@ -8,7 +8,6 @@ import {renegotiate} from '../renegotiation.ts';
 import {forgetDialog, rememberDialog} from '../session-dialogs.ts';
 import {recordSession, type SessionRecord} from '../storage/record-session.ts';
 import {farewellMilliseconds} from '../terminating/bye.ts';
-import {turnMilliseconds} from '../terminating/deliveries.ts';
 import {supportsImdn} from '../terminating/imdn-support.ts';
 import {completedElsewhere, serviceUnavailable} from '../terminating/reasons.ts';
 import {noteRelayed, refusalOf} from '../terminating/relayed-messages.ts';
@@ -16,17 +15,14 @@ import type {UserLease} from '../terminating/user-leases.ts';
 import {byeOfFocus, byeOfMember} from './bye.ts';
 import {SoughtGroup} from './sought-group.ts';
 import {watchConference, type ConferenceEvents} from './conference-events.ts';
-import {sendGroupBacklog} from './group-backlog.ts';
 import {participantsOf} from './group-invite.ts';
-import {sendOwedState} from './group-state-object.ts';
+import {Joining} from './joining.ts';
 import {Keeping} from './keeping.ts';
 import {notForwarded} from './not-forwarded.ts';
 import {Refusal} from './refusal.ts';
 
 /** The 200 to a client's last messages goes another way than his BYE: it has so long before our side of his MSRP session goes. */
 const lastMessageMilliseconds = 1000;
-/** A client who waits for the store waits so long from one look to the next. */
-const storeMilliseconds = 1000;
 
 /**
  * The PF in a group for a served user: at most one dialog with the focus, at most one with a client of his.
@@ -41,13 +37,11 @@ export class Membership extends SoughtGroup {
   #focus: Party | undefined;
   #client: Party | undefined;
   #reports = true;
-  #pairing: Pairing | undefined;
-  #relayed = false;
-  #splicing: Promise<unknown> = Promise.resolve();
   /** Why the group cannot be had, to the client who is about to be told. */
   #refusal: Refusal | undefined;
   #events: ConferenceEvents | undefined;
   readonly #keeping = new Keeping(this.context, this);
+  readonly #joining = new Joining(this.context, this, this.#keeping);
   #over: (() => void) | undefined;
   #recording: SessionRecord | undefined;
 
@@ -97,15 +91,13 @@ export class Membership extends SoughtGroup {
     party.leg.connect(remote);
     // Not with cause 200: of a member that says that he leaves (8.2.2.3).
     if (before !== undefined) void this.#end(before, serviceUnavailable);
-    this.#pairing?.undo();
-    this.#pairing = undefined;
-    this.#relayed = false;
+    this.#joining.undo();
     this.#endEvents();
     this.#events = watchConference(this.context, this, (conference, version) => {
       this.#changed(conference, version);
     });
     // A client that has been waiting for it is let in behind what came meanwhile.
-    if (this.#client !== undefined) void this.#joinWaiting();
+    if (this.#client !== undefined) void this.#joining.admitWaiting(this.#client);
     else void this.#keeping.look();
   }
 
@@ -124,9 +116,7 @@ export class Membership extends SoughtGroup {
     this.stopRinging(completedElsewhere);
     this.#client = party;
     this.#reports = supportsImdn(said, party.remote, this.context.policy);
-    this.#relayed = false;
-    this.#pairing?.undo();
-    this.#pairing = undefined;
+    this.#joining.undo();
     this.#begin();
     if (before !== undefined) void this.#end(before, completedElsewhere);
     rememberDialog(this.context, this.servedUser, party.dialog);
@@ -150,104 +140,7 @@ export class Membership extends SoughtGroup {
       );
     };
     party.leg.connect(remote);
-    const admitted = this.#letIn(party, lease, first);
-    this.#splicing = Promise.allSettled([this.#splicing, admitted]);
-    return admitted;
-  }
-
-  async #letIn(party: Party, lease: UserLease | undefined, first: OutgoingMessage | undefined): Promise<boolean> {
-    try {
-      await party.leg.bound(this.context.policy.bindMilliseconds);
-      if (first !== undefined) void sendOwedState(this.context, this.label, party.leg, first);
-      // A delivery of the same group that is under way elsewhere gives way to the client who came by himself (T52).
-      if (await this.#splice(party, lease, this.sender)) return true;
-    } catch (error) {
-      this.context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2'}, 'a client could not be joined');
-    }
-
-    if (this.#client === party)
-      await this.dropClient(lease?.givesWay === true ? completedElsewhere : serviceUnavailable);
-    return false;
-  }
-
-  /** Backlog before live, in order (T42); a client without a group gets the backlog alone. */
-  async #splice(client: Party, lease: UserLease | undefined, wish?: string): Promise<boolean> {
-    const work = async (held: UserLease): Promise<boolean> => {
-      if (this.#client !== client) return false;
-      const until = this.#focus === undefined ? 'empty' : 'caught-up';
-      if (!(await sendGroupBacklog(this.context, this, client, held, until))) return false;
-      while (this.#client === client && this.#focus !== undefined && !this.#relayed) {
-        if (!(await this.#join(client, async () => sendGroupBacklog(this.context, this, client, held, 'empty'))))
-          return false;
-      }
-
-      return this.#client === client;
-    };
-    return lease === undefined ? this.#inTurn(client, work, wish) : work(lease);
-  }
-
-  /** Lets the group through to the client behind `rest`, unless either side is another one by then. False when he could not take that. */
-  async #join(client: Party, rest: () => Promise<boolean>): Promise<boolean> {
-    const focus = this.#focus;
-    const pairing = await focus?.leg.pair(client.leg);
-    let isOpen = false;
-    try {
-      await this.#keeping.settled;
-      if (!(await rest())) return false;
-      if (pairing === undefined || this.#client !== client || this.#focus !== focus) return true;
-      isOpen = true;
-      this.#keeping.handedOver();
-      this.#pairing = pairing;
-      this.#relayed = true;
-      pairing.open();
-      this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client is joined with his group');
-      return true;
-    } finally {
-      if (!isOpen) pairing?.undo();
-    }
-  }
-
-  /**
-   * Something else may be handed over to the user for a long time: his client waits for as long as he stays. So he does while the store is away,
-   * unless it is known that nothing waits for him there.
-   */
-  async #inTurn(
-    client: Party,
-    work: (lease: UserLease) => Promise<boolean>,
-    wish: string | undefined,
-  ): Promise<boolean> {
-    const {deliveries, store, clock} = this.context;
-    const isLive = (): boolean => !store.available && this.#keeping.nothingWaits;
-    while (this.#client === client) {
-      try {
-        if (isLive() && this.#focus !== undefined) await this.#join(client, () => Promise.resolve(isLive()));
-        if (this.#relayed) return this.#client === client;
-        const done = await deliveries.exclusive(this.servedUser, turnMilliseconds, work, wish);
-        if (done !== undefined) return done;
-      } catch (error) {
-        if (store.available) throw error;
-        await pause(clock, storeMilliseconds);
-      }
-    }
-
-    return false;
-  }
-
-  async #joinWaiting(): Promise<void> {
-    const client = this.#client;
-    if (client === undefined) return;
-    try {
-      // What is being handed over to him goes on, and joins him at its end.
-      const splicing = this.#splicing.then(
-        async () => this.#relayed || this.#client !== client || this.#splice(client, undefined),
-      );
-      this.#splicing = Promise.allSettled([splicing]);
-      if (await splicing) return;
-    } catch (error) {
-      this.context.log.info({...this.label, error, clause: 'CPM-CF 8.3.2.9.1.2 C9'}, 'a client could not be joined');
-    }
-
-    if (this.#client === client) await this.dropClient(serviceUnavailable);
+    return this.#joining.admit(party, lease, first);
   }
 
   /** Nobody takes it live: kept for the user, who is told of it. */
@@ -306,7 +199,7 @@ export class Membership extends SoughtGroup {
     const refusal = new Refusal(client, status);
     this.#refusal = refusal;
     // What waits for him he gets even so.
-    await this.#splicing;
+    await this.#joining.done;
     await refusal.said(this.context.clock);
     if (this.#refusal === refusal) this.#refusal = undefined;
     if (this.#client !== client || this.#focus !== undefined) return;
@@ -321,7 +214,7 @@ export class Membership extends SoughtGroup {
     const client = this.#client;
     if (client === undefined) return;
     this.#client = undefined;
-    this.#unpair();
+    this.#joining.undo();
     this.context.log.info({...this.label, clause: 'CPM-CF 8.3.2.9.1.2'}, 'the PF stays in a group for its user');
     await this.#end(client, reason);
     this.settle();
@@ -333,7 +226,7 @@ export class Membership extends SoughtGroup {
     const focus = this.#focus;
     if (focus === undefined) return;
     this.#focus = undefined;
-    this.#unpair();
+    this.#joining.undo();
     // Where its host is gone nobody answers the BYE.
     void this.#end(focus, reason);
     await this.comeBack();
@@ -342,7 +235,7 @@ export class Membership extends SoughtGroup {
   /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */
   takeApart(): {readonly focus: Party | undefined; readonly client: Party | undefined} {
     const parties = {focus: this.#focus, client: this.#client};
-    this.#unpair();
+    this.#joining.undo();
     this.#focus = undefined;
     this.#client = undefined;
     this.#endEvents();
@@ -387,12 +280,6 @@ export class Membership extends SoughtGroup {
   #changed(conference: ConferenceState, version: string): void {
     const isNews = this.learn(conference);
     if (isNews && this.#client === undefined && this.#focus !== undefined) this.#keeping.state(version);
-  }
-
-  #unpair(): void {
-    this.#relayed = false;
-    this.#pairing?.undo();
-    this.#pairing = undefined;
   }
 
   #begin(): void {

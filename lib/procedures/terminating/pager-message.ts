@@ -1,6 +1,7 @@
 import {viewOfMessage, type InvitationView} from '../../hooks/views.ts';
 import type {IncomingRequest} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {refuseForPlugin} from '../plugin-refusal.ts';
 import {keyOf, noteNotifications} from '../disposition.ts';
 import {attemptOf, sendMessage} from './by-message.ts';
 import {deferMessage} from './defer.ts';
@@ -58,18 +59,14 @@ async function handleRepeatedReport(context: Context, request: IncomingRequest):
 
 /** What plugins say of a chat message before anything is done with it; a notification has a hook of its own. */
 async function accepts(
-  {hooks, policy}: Context,
+  context: Context,
   request: IncomingRequest,
   message: StandaloneMessage,
 ): Promise<'keep' | 'refused' | undefined> {
   if (message.kept.kind !== 'chat') return undefined;
-  const answer = await hooks.beforeAccept?.(viewOf(message));
+  const answer = await context.hooks.beforeAccept?.(viewOf(message));
   if (typeof answer !== 'object') return answer;
-  const {refuse, reason} = answer;
-  await request.respond(refuse, {
-    ...(reason === undefined ? {} : {reason}),
-    ...(refuse === 503 ? {headers: {'Retry-After': String(policy.retryAfterSeconds)}} : {}),
-  });
+  await refuseForPlugin(context, request, answer);
   return 'refused';
 }
 
@@ -112,8 +109,7 @@ async function relayed(context: Context, request: IncomingRequest, message: Stan
 
   // Who counts has counted it when the next one comes.
   if (end === 'taken' && kept.kind === 'chat') hooks.afterAccept?.({...viewOf(message), by: 'device'});
-  const retryAfter = response.header('Retry-After');
-  await request.respond(status, {reason, ...(retryAfter === undefined ? {} : {headers: {'Retry-After': retryAfter}})});
+  // Its author may take an invitation as soon as he has his answer: what he reported on must not come again.
   if (end === 'taken' && kept.kind === 'notification')
     await noteNotifications(context, {
       author: await keyOf(users, original.senderAddress),
@@ -121,6 +117,8 @@ async function relayed(context: Context, request: IncomingRequest, message: Stan
       contributionId: label.contributionId,
       content: message,
     });
+  const retryAfter = response.header('Retry-After');
+  await request.respond(status, {reason, ...(retryAfter === undefined ? {} : {headers: {'Retry-After': retryAfter}})});
   return true;
 }
 

@@ -1,8 +1,8 @@
 import {CpmError} from '../../errors.ts';
-import type {InvitationRefusal} from '../../hooks/lifecycle.ts';
 import type {Leg} from '../../ports/media-plane.ts';
 import type {IncomingInvite} from '../../ports/sip.ts';
 import type {Context} from '../context.ts';
+import {refuseForPlugin} from '../plugin-refusal.ts';
 import {hasOwners, recordOwners} from '../storage/record-session.ts';
 import {viewOfInvitation} from '../views.ts';
 import {ChatSession} from './chat-session.ts';
@@ -89,17 +89,6 @@ export async function handleSessionInvitation(
 
   session.joinable = devices.length === 0 && answer !== 'keep' && invite.refusedBy === undefined;
   await acceptInvitation(context, invite, session, outcome.kind === 'answered' ? outcome : undefined);
-}
-
-async function refuseForPlugin(
-  {policy}: Context,
-  invite: IncomingInvite,
-  {refuse, reason}: InvitationRefusal,
-): Promise<void> {
-  await invite.respond(refuse, {
-    ...(reason === undefined ? {} : {reason}),
-    ...(refuse === 503 ? {headers: {'Retry-After': String(policy.retryAfterSeconds)}} : {}),
-  });
 }
 
 async function acceptInvitation(
