@@ -163,8 +163,7 @@ export function createFunction(parts: Parts): CpmFunction {
           overload.stop();
           await context.recorder.close();
           await sip.close();
-          await media.close();
-          await parts.own?.stop();
+          await Promise.all([media.close(), parts.own?.stop()]);
           await plugins.close();
           await peers.close();
           await store.close();
@@ -181,15 +180,19 @@ export function createFunction(parts: Parts): CpmFunction {
 export async function openParts(config: Config, log: Log, loaded: readonly LoadedPlugin[] = []): Promise<Parts> {
   const clock = systemClock;
   const plugins = await openPlugins(loaded, {...config.hooks, clock, log});
-  const store = await openStore(config.store, {clock, node: config.node.name});
-  const peers = await peersOf(config, clock);
-  const media = await openMediaPlane(config, {clock, log});
   const {drachtio, embedded} = config.sip;
   const {runtimeDirectory} = config.node;
-  const own =
+  // At a time: they are processes, as a rule. Where one cannot be had the others are still waited for, so that none is left half begun.
+  const opening = [
+    openStore(config.store, {clock, node: config.node.name}),
+    peersOf(config, clock),
+    openMediaPlane(config, {clock, log}),
     drachtio.length > 0
-      ? undefined
-      : await ensureEmbeddedServer({...embedded, runtimeDirectory, clock, ids: randomIds, log});
+      ? Promise.resolve(undefined)
+      : ensureEmbeddedServer({...embedded, runtimeDirectory, clock, ids: randomIds, log}),
+  ] as const;
+  await Promise.allSettled(opening);
+  const [store, peers, media, own] = await Promise.all(opening);
   const addresses = own === undefined ? drachtio : [own.address];
   const servers = addresses.map((address) => connectServer(address, {clock, log}));
   const listener = await listenerFor(config, servers, log);

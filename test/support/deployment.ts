@@ -153,13 +153,9 @@ export async function deployment(t: DeploymentOwner, options: DeploymentOptions 
           .join('\n'),
       );
     await Promise.all(phones.map(async (each) => each.close()));
-    if (pf?.process.exitCode === null) {
-      pf.process.kill('SIGTERM');
-      const late = setTimeout(() => pf?.process.kill('SIGKILL'), 10_000);
-      await pf.ended;
-      clearTimeout(late);
-    }
-
+    // How it ends in an orderly way has tests of its own.
+    pf?.process.kill('SIGKILL');
+    await pf?.ended;
     await Promise.all(['sip-server', 'relay'].map(async (name) => killOwn(theDeployment, name)));
     if (options.beside === undefined) await core.close();
     await server?.stop();
@@ -242,6 +238,6 @@ async function killOwn(running: Deployment, name: string): Promise<void> {
   try {
     process.kill(await running.pidOf(name), 'SIGKILL');
   } catch {
-    // It ended with its PF, as it does when the PF is stopped in an orderly way.
+    // It ended with its PF, which the test has stopped in an orderly way.
   }
 }

@@ -78,6 +78,7 @@ export async function bobWasThere({pf, begin}: GroupDeployment) {
   const group = await begin();
   const joined = await former.sessions.first();
   await pf.pf.log.first(({msg}) => msg === 'a client is joined with his group');
+  await joined.end();
   await former.deregister();
   await former.close();
   await pf.pf.log.first(({msg}) => msg === 'the PF stays in a group for its user');
