@@ -68,7 +68,7 @@ export interface ControllingFunction {
   /** Refuses an INVITE with the status that it gives; undefined takes it. */
   refuses: (join: Join) => number | undefined | Promise<number | undefined>;
   /** Refuses a REFER likewise. */
-  refusesRefer: (request: SipRequest) => number | undefined;
+  refusesRefer: (request: SipRequest) => number | undefined | Promise<number | undefined>;
   /** A group session that nobody asked for by INVITE: everybody on the list is invited. Resolves once all have answered. */
   create(
     group: Partial<GroupIdentity> & {readonly members: readonly (string | ListEntry)[]; readonly invitedBy?: string},
@@ -181,10 +181,10 @@ export async function startControllingFunction(options: ControllingFunctionOptio
   }
 
   /** A member wants others to be invited: one, or a list of them (RFC 5368). The conference event tells what became of it, no subscription to the REFER. */
-  function referred(request: SipRequest): number {
+  async function referred(request: SipRequest): Promise<number> {
     const conference = conferences.items.find(({identity, over}) => sameUser(identity, request.uri) && !over);
     const by = callerOf(request);
-    const refusal = controllingFunction.refusesRefer(request);
+    const refusal = await controllingFunction.refusesRefer(request);
     if (refusal !== undefined) return refusal;
     if (conference === undefined) return 404;
     if (!conference.isMember(by)) return 403;

@@ -38,7 +38,7 @@ export interface UserAgentOptions {
   /** A call comes; it is to be accepted or refused. */
   readonly onCall: (incoming: IncomingCall) => void;
   /** A request outside a dialog, INVITE apart; the status is its answer. */
-  readonly onRequest: (request: SipRequest) => number;
+  readonly onRequest: (request: SipRequest) => number | Promise<number>;
   /** Somebody subscribes to something of ours; without a listener `onRequest` answers him. */
   readonly onSubscription?: ((incoming: IncomingSubscription) => void) | undefined;
 }
@@ -140,8 +140,13 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       ringing.set(transaction, ring);
       options.onCall(incomingCall(request, transaction, ring));
     } else {
-      transaction.respond(createResponse(request, options.onRequest(request)));
+      void answer(request, transaction);
     }
+  }
+
+  async function answer(request: SipRequest, transaction: ServerTransaction): Promise<void> {
+    const status = options.onRequest(request);
+    transaction.respond(createResponse(request, typeof status === 'number' ? status : await status));
   }
 
   function incomingCall(request: SipRequest, transaction: ServerTransaction, ring: Ringing): IncomingCall {

@@ -3,7 +3,17 @@ import test from 'ava';
 import {headerOf} from '../../lib/codecs/sip-message.ts';
 import {keyOf} from '../../lib/controlling-function/conference.ts';
 import {bobAddress} from '../support/deployment.ts';
-import {groupDeployment, ids, inactivity, invitesOfBob, isMissed, otherIds} from '../support/group-deployment.ts';
+import {
+  bobIn,
+  groupDeployment,
+  ids,
+  inactivity,
+  invitesOfBob,
+  isMissed,
+  knownGroup,
+  otherIds,
+} from '../support/group-deployment.ts';
+import {nothingIsLeft, standing} from '../support/in-group.ts';
 import {until} from '../support/persistent-sender.ts';
 import {withRawGroup} from '../support/raw-focus.ts';
 
@@ -101,6 +111,32 @@ test.serial(
     t.is(bob.requests.items.filter(({method}) => method === 'INVITE').length, 1);
     t.is(focus.requests.items.length, before);
     t.is(invitesOfBob(group).length, 0);
+  },
+);
+
+test.serial(
+  '8.3.2.9.1.2 C5: 603 to a group whose focus cannot be asked just then: what waits is discarded, he has left, and nobody comes back for him',
+  async (t) => {
+    const group = await standing(t, {...retries, focus: {keepsForAbsent: true}});
+    const {pf, focus, conference, carols} = group;
+    await isMissed(pf, carols, ['one']);
+    focus.refuses = () => 503;
+    bobIn(conference)?.msrp.connection?.destroy();
+    await until(() => Promise.resolve(invitesOfBob(group).length > 0));
+    const bob = await pf.bob();
+    bob.onInvitation = (invitation) => {
+      invitation.refuse(603);
+    };
+    await pf.register(bob);
+    t.like(await pf.pf.log.first(({msg}) => msg === 'the focus of a group could not be told that its member leaves'), {
+      status: 503,
+    });
+    await pf.pf.log.first(({msg}) => msg === discarded);
+    focus.refuses = () => undefined;
+    await until(async () => (await knownGroup(pf, bobAddress, ids.contributionId))?.standing === 'left');
+    await nothingIsLeft(pf);
+    t.like(await pf.status(), {ledger: {pending: 0, dropped: 1}});
+    t.is(bobIn(conference), undefined);
   },
 );
 

@@ -222,6 +222,23 @@ test.serial(
   },
 );
 
+test.serial(
+  '8.2.2.7 C10: a focus that takes its time over the REFER does not keep what the client said waiting for longer than a while',
+  async (t) => {
+    const {focus, members, restarted} = await largeGroupOver(t);
+    let answer: (status: undefined) => void = () => undefined;
+    const held = new Promise<undefined>((resolve) => {
+      answer = resolve;
+    });
+    focus.refusesRefer = () => held;
+    const again = await restarted();
+    t.deepEqual(saidByBob(again), ['two']);
+    t.true(again.members.size < members.length);
+    answer(undefined);
+    await until(() => Promise.resolve(again.members.size === members.length));
+  },
+);
+
 /** Everything that the client said gets word of its failure, in the session, before the BYE with the focus's own status. */
 async function fails(t: ExecutionContext, bob: Phone, session: ChatSession, cause: number): Promise<void> {
   const sent = await Promise.all(['three', 'four', 'five'].map(async (text) => session.sendText(text)));

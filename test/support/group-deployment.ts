@@ -133,9 +133,9 @@ export async function groupDeployment(
 export const longAddresses = (count: number): readonly string[] =>
   Array.from({length: count}, (_, at) => `sip:${'long-name-'.repeat(25)}${at}@elsewhere.example`);
 
-/** Bob, Carol and so many others in a group; the PF knows them all. */
+/** Bob, so many others, and Carol, last in its list, in a group; the PF knows them all. */
 export async function largeGroup({pf, focus, carol}: GroupDeployment, others: number) {
-  const members = [carolAddress, bobAddress, ...longAddresses(others)];
+  const members = [bobAddress, ...longAddresses(others), carolAddress];
   const conference = await focus.create({...ids, subject: 'All', members});
   const carols = await carol.sessions.first();
   await until(async () => {
