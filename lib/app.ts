@@ -12,7 +12,7 @@ import {noPlugins, openPlugins, type LoadedPlugin, type PluginHost} from './hook
 import {observedStore} from './hooks/observed-store.ts';
 import type {App, PartState} from './ports/app.ts';
 import {policyOf, servedRulesOf, trustOf} from './policy.ts';
-import {systemClock, type Clock} from './ports/clock.ts';
+import {atMost, systemClock, type Clock} from './ports/clock.ts';
 import {randomIds, type Ids} from './ports/ids.ts';
 import {systemRandom, type Random} from './ports/random.ts';
 import type {Log} from './ports/log.ts';
@@ -261,15 +261,18 @@ export async function serveApplication(
   return begin();
 }
 
-/** A server that is there answers at once; one that is away must not hold up the start, readiness tells. */
-const connected = async ({sip, clock = systemClock}: Parts): Promise<void> =>
-  new Promise((resolve) => {
-    if (sip.connected) resolve();
-    sip.onConnection(() => {
-      resolve();
-    });
-    clock.after(connectMilliseconds, resolve);
+/** SIP server and relay, where they are there, answer at once; one that is away must not hold up the start, readiness tells. */
+async function connected({sip, media, clock = systemClock}: Parts): Promise<void> {
+  const isUp = async (up: boolean, listen: (listener: (up: boolean) => void) => void): Promise<unknown> =>
+    up || new Promise(listen);
+  const server = isUp(sip.connected, (listener) => {
+    sip.onConnection(listener);
   });
+  const relay = isUp(media.available, (listener) => {
+    media.onAvailability(listener);
+  });
+  await atMost(clock, connectMilliseconds, Promise.all([server, relay]));
+}
 
 const partState = (up: boolean): PartState => (up ? 'up' : 'away');
 

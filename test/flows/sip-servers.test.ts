@@ -52,6 +52,15 @@ async function outbound(t: ExecutionContext, listen: object = {}) {
 }
 
 test.serial(
+  'drachtio servers: beside one that is there already the PF runs once its relay is there, too',
+  async (t) => {
+    const server = await ownSipServer(t);
+    const pf = await deployment(t, {config: {sip: {drachtio: [server.admin]}}});
+    t.like(await pf.pf.log.first(({msg}) => msg === 'the Participating Function runs'), {ready: true, media: 'up'});
+  },
+);
+
+test.serial(
   'drachtio outbound: a server connects for each request, the dialog stays on its connection, and that ends with it',
   async (t) => {
     t.timeout(60_000);

@@ -153,9 +153,11 @@ export async function deployment(t: DeploymentOwner, options: DeploymentOptions 
           .join('\n'),
       );
     await Promise.all(phones.map(async (each) => each.close()));
-    // How it ends in an orderly way has tests of its own.
-    pf?.process.kill('SIGKILL');
+    // How it ends in an orderly way has tests of its own; a server that it shares with the next test is left in order.
+    if (server !== undefined) pf?.process.kill('SIGTERM');
+    const late = setTimeout(() => pf?.process.kill('SIGKILL'), server === undefined ? 0 : 10_000);
     await pf?.ended;
+    clearTimeout(late);
     await Promise.all(['sip-server', 'relay'].map(async (name) => killOwn(theDeployment, name)));
     if (options.beside === undefined) await core.close();
     await server?.stop();
