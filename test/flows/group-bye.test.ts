@@ -351,6 +351,8 @@ test.serial(
     });
     await came.made;
     const isRecorded = ({msg}: {readonly msg: string}): boolean => msg === 'a session is recorded';
+    const before = await stored(pf);
+    t.deepEqual(before.map(({kind}) => kind).toSorted(), ['group-state', 'message', 'message', 'session-info']);
     t.false(pf.pf.log.items.some(isRecorded));
     t.false(over);
     answer.make(undefined);

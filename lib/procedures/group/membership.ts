@@ -44,6 +44,8 @@ export class Membership extends SoughtGroup {
   readonly #joining = new Joining(this.context, this, this.#keeping);
   #over: (() => void) | undefined;
   #recording: SessionRecord | undefined;
+  /** Ends of a session whose second half is still to come. */
+  #ending = 0;
 
   get focus(): Party | undefined {
     return this.#focus;
@@ -235,6 +237,7 @@ export class Membership extends SoughtGroup {
   /** First half of an end from one side: nothing is relayed any more. Answers both parties as far as their dialogs are up. */
   takeApart(): {readonly focus: Party | undefined; readonly client: Party | undefined} {
     const parties = {focus: this.#focus, client: this.#client};
+    this.#ending += 1;
     this.#joining.undo();
     this.#focus = undefined;
     this.#client = undefined;
@@ -252,6 +255,7 @@ export class Membership extends SoughtGroup {
       await party.leg.release();
     }
 
+    this.#ending -= 1;
     this.settle();
   }
 
@@ -300,7 +304,8 @@ export class Membership extends SoughtGroup {
   /** With neither side left there is nothing to be held in memory. */
   protected settle(): void {
     if (this.#focus === undefined) this.#endEvents();
-    if (this.#focus !== undefined || this.#client !== undefined) return;
+    // Recorded is what was said until the client has answered the BYE (row B9), however soon the state of the group is stored.
+    if (this.#focus !== undefined || this.#client !== undefined || this.#ending > 0) return;
     void this.recorded();
     this.#recording = undefined;
     this.#over?.();
