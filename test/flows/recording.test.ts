@@ -342,6 +342,8 @@ killable(
     const {pf, chat, bob} = await chatting(t, {...allowed, store});
     t.timeout(120_000);
     await until(async () => (await objectsOf(pf)).length === 3);
+    // Nothing about this session is under way in the store.
+    await pf.pf.log.first(({msg}) => msg === 'a device is joined with the inviter');
     await mongo.kill();
     t.true((await chat.sendText('while it is away', {dispositions: []})).accepted);
     await bob.messages.first(({text}) => text === 'while it is away');

@@ -256,6 +256,7 @@ export class ChatSession {
         if (this.#client !== client || this.#state !== 'joining') return false;
         pairing.open();
         this.#state = 'relayed';
+        this.#context.log.info({...this.label, clause: 'CPM-CF 8.3.2.1'}, 'a device is joined with the inviter');
         return true;
       },
     });
