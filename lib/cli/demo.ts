@@ -9,16 +9,18 @@ export function demoCommand(done: Done): Command {
     .option('--scenario <name>', 'which story; the first of the list if none is named')
     .option('--list', 'say which there are')
     .option('--json', 'print one JSON object a line, the last one a summary')
-    .action(async ({scenario: name, list, json}: {scenario?: string; list?: true; json?: true}) => {
+    .action(async ({scenario: asked, list, json}: {scenario?: string; list?: true; json?: true}) => {
       const {scenarios} = await import('../demo/scenarios.ts');
       if (list === true) {
-        for (const {name: each, title} of scenarios) process.stdout.write(`${each.padEnd(12)} ${title}\n`);
+        // At once: who reads the first lines alone may be gone before the next ones.
+        process.stdout.write(scenarios.map(({name, title}) => `${name.padEnd(12)} ${title}\n`).join(''));
         done(exitStatus.ended);
         return;
       }
-      const scenario = name === undefined ? scenarios[0] : scenarios.find((each) => each.name === name);
+      const name = asked ?? scenarios[0].name;
+      const scenario = scenarios.find((each) => each.name === name);
       if (scenario === undefined) {
-        process.stderr.write(`there is no scenario ${String(name)}; --list names what there is\n`);
+        process.stderr.write(`there is no scenario ${name}; --list names what there is\n`);
         done(exitStatus.usage);
         return;
       }

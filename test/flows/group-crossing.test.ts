@@ -156,7 +156,7 @@ test.serial(
     const {pf, group, conference} = all;
     const {bob, invitations, delivery} = await rung(pf);
     delivery.refuse(486);
-    await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'try-again');
+    await pf.pf.log.first((record) => runHasEnded(record) && record['outcome'] === 'try-again');
     const again = startedByCarol(all, conference);
     const live = await invitations.first((each) => each !== delivery);
     await bob.startGroup(groupUri(pf), ids);

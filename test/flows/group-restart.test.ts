@@ -12,6 +12,7 @@ import type {Phone} from '../../lib/phone/phone.ts';
 import {bobAddress, type DeploymentOptions} from '../support/deployment.ts';
 import {
   largeGroup,
+  soManyAreKnown,
   carolAddress,
   daveAddress,
   groupDeployment,
@@ -191,10 +192,7 @@ test.serial(
     }
 
     t.is(again.members.size, members.length);
-    await until(async () => {
-      const known = await knownGroup(pf, bobAddress, ids.contributionId);
-      return known?.conference.participants.length === members.length;
-    });
+    await soManyAreKnown(pf, members.length);
     t.false(pf.pf.log.items.some(({level, clause}) => level === 'warn' && clause === 'CPM-CF 8.2.2.7'));
   },
 );

@@ -5,7 +5,7 @@ import type {ExecutionContext} from 'ava';
 import type {TracedMessage} from '../../lib/cpm/history.ts';
 import type {Phone} from '../../lib/phone/phone.ts';
 import {runNode} from '../support/child.ts';
-import {aliceAddress, bobAddress, deployment, type Deployment} from '../support/deployment.ts';
+import {aliceAddress, bobAddress, deployment, runHasEnded, type Deployment} from '../support/deployment.ts';
 import {temporaryFolder} from '../support/temporary-folder.ts';
 import {until} from '../support/persistent-sender.ts';
 
@@ -195,7 +195,7 @@ test.serial('8.3.2.9.1.1 A18: retry is a trigger: what a 480 stopped is delivere
     invitation.refuse(480);
   };
   await bob.register();
-  await pf.pf.log.first(({msg, outcome}) => msg === 'a delivery run has ended' && outcome === 'try-again');
+  await pf.pf.log.first((record) => runHasEnded(record) && record['outcome'] === 'try-again');
   bob.onInvitation = accept;
   t.is(bob.messages.items.length, 0);
   t.deepEqual((await cpmPf(pf, 'queue', 'retry', '--user', '+15550102')).lines, ['retry: 1 messages, 1 users']);

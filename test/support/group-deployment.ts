@@ -138,12 +138,16 @@ export async function largeGroup({pf, focus, carol}: GroupDeployment, others: nu
   const members = [bobAddress, ...longAddresses(others), carolAddress];
   const conference = await focus.create({...ids, subject: 'All', members});
   const carols = await carol.sessions.first();
-  await until(async () => {
-    const known = await knownGroup(pf, bobAddress, ids.contributionId);
-    return known?.conference.participants.length === members.length;
-  });
+  await soManyAreKnown(pf, members.length);
   return {conference, members, carols};
 }
+
+/** The PF knows that so many are in Bob's group. */
+export const soManyAreKnown = async (pf: Deployment, count: number): Promise<void> =>
+  until(async () => {
+    const known = await knownGroup(pf, bobAddress, ids.contributionId);
+    return known?.conference.participants.length === count;
+  });
 
 /** What the PF knows of a group of a user, by its admin endpoint. */
 export async function knownGroup(
